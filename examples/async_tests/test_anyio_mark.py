@@ -1,0 +1,14 @@
+"""With the mark that FastAPI's page uses nowadays."""
+
+import pytest
+from pytest_asgi import AsyncClient
+
+from main import app
+
+
+@pytest.mark.anyio
+async def test_root() -> None:
+    async with AsyncClient(app=app, base_url="http://test") as ac:
+        response = await ac.get("/")
+    assert response.status_code == 200
+    assert response.json() == {"message": "Tomato"}

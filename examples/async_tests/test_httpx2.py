@@ -1,0 +1,14 @@
+"""The page's test as it stands, with HTTPX's own client and transport (`httpx2`)."""
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+
+from main import app
+
+
+@pytest.mark.anyio
+async def test_root() -> None:
+    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as ac:
+        response = await ac.get("/")
+    assert response.status_code == 200
+    assert response.json() == {"message": "Tomato"}

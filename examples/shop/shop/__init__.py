@@ -1,0 +1,1 @@
+"""A small shop: users sell products, users order them, receipts go out, stock is watched live."""

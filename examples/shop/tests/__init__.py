@@ -1,0 +1,1 @@
+"""The shop's tests. They run with pytest and pytest-asgi and need no other plugin."""

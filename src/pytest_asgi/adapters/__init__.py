@@ -1,0 +1,1 @@
+"""Optional dependencies: one file each, imported on demand."""

@@ -1,0 +1,90 @@
+"""How synchronous code waits for a coroutine: on the test's loop, or on a loop of its own.
+
+No HTTP here, and no import of httpx2.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_asgi.client.own_loop import BackgroundLoop, OwnLoop
+from pytest_asgi.client.portal import RunCoroutine, run_coroutine
+from pytest_asgi.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_T = TypeVar("_T")
+
+
+class Waiter:
+    """Runs coroutines for one synchronous client.
+
+    On the loop of the test if it has one. Else on a loop of its own, made at the first use and
+    kept, so that connections which the app holds stay usable from one request to the next.
+
+    Args:
+        options: `debug` and `loop_factory` of the loop of its own, as in `asyncio.Runner`.
+        in_thread: Whether to have a loop of its own in any case, and a thread that runs it.
+    """
+
+    def __init__(self, options: dict[str, Any], *, in_thread: bool = False) -> None:
+        _require_known(options)
+        self._options = options
+        self._make_loop = BackgroundLoop if in_thread else OwnLoop
+        self._is_own = in_thread
+        self._given = run_coroutine.get()
+        self._pinned: RunCoroutine | None = None
+        self._close_own_loop: weakref.finalize[..., Waiter] | None = None
+        self._own_loop: OwnLoop | BackgroundLoop | None = None
+        self._making = threading.Lock()  # several threads may use one client
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run `coroutine` to its end and return its result."""
+        __tracebackhide__ = True
+        run = self._pinned or self._choose()
+        result: _T = run(coroutine)
+        return result
+
+    def pin(self) -> None:
+        """Stay with the loop of this moment: a startup and its shutdown belong on one loop."""
+        self._pinned = self._pinned or self._choose()
+
+    def close(self) -> None:
+        """Forget the loop, and close it if it is our own; the next use makes a new one."""
+        self._pinned = None
+        if self._close_own_loop is not None:
+            self._close_own_loop()
+        self._own_loop = self._close_own_loop = None
+
+    def _choose(self) -> RunCoroutine:
+        if self._is_own:
+            return self._run_on_own_loop
+        given = run_coroutine.get()
+        if given is not None:
+            self._given = given  # a thread of the test has none, and shares the loop of the test
+        return self._given or self._run_on_own_loop
+
+    def _run_on_own_loop(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        __tracebackhide__ = True
+        with self._making:
+            if self._own_loop is None:
+                self._own_loop = self._make_loop(self._options)
+                # An unclosed loop warns when it is collected, and clients of modules are never
+                # closed.
+                self._close_own_loop = weakref.finalize(self, self._own_loop.close)
+            loop = self._own_loop
+        return loop.run(coroutine)
+
+
+def _require_known(options: dict[str, Any]) -> None:
+    unknown = ", ".join(repr(name) for name in options if name not in {"debug", "loop_factory"})
+    if unknown:
+        raise SettingsError(
+            f"backend_options has no {unknown} here.",
+            why="The app runs on asyncio's own runner, which knows 'debug' and 'loop_factory'.",
+            fix="Name the loop by its factory:\n\n"
+            '    backend_options={"loop_factory": uvloop.new_event_loop}',
+        )

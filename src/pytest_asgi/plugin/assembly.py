@@ -1,0 +1,159 @@
+"""The parts of the plugin, put together; the costly ones when they are first needed.
+
+Every pytest run in an environment loads the plugin, most of them without a single async test:
+asyncio, greenlet and the HTTP client are imported when something asks for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from contextvars import copy_context
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_asgi.plugin import app_loading, discovery
+from pytest_asgi.plugin.asynchronous import AsyncFixtures
+from pytest_asgi.plugin.databases import Databases
+from pytest_asgi.plugin.neighbours import Neighbours
+from pytest_asgi.plugin.overrides import Overrides
+from pytest_asgi.plugin.queries import QueryWatch
+from pytest_asgi.plugin.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Coroutine
+    from contextlib import AbstractContextManager
+
+    from pytest_asgi.database.redirect import Redirect
+    from pytest_asgi.plugin.lifespans import Lifespans
+    from pytest_asgi.plugin.waiting import Waiting
+
+
+__tracebackhide__ = True  # a failure ends in the user's line
+
+
+class Assembly:
+    """Everything that one pytest session has of pytest-asgi.
+
+    Attributes:
+        settings: What the project has set.
+        neighbours: Other plugins that run async tests.
+        async_fixtures: Which fixtures are asynchronous.
+        overrides: What tests and fixtures set in `dependency_overrides`.
+        databases: The private databases that stand in for the app's.
+        query_watch: What records the statements of tests.
+    """
+
+    def __init__(self, config: pytest.Config, redirect: Redirect) -> None:
+        self.settings: Settings = read_settings(config)
+        self.neighbours = Neighbours(config)
+        self.async_fixtures = AsyncFixtures()
+        self.overrides = Overrides()
+        self.databases = Databases(self, config.rootpath, redirect)
+        self.query_watch = QueryWatch(self.settings, self.databases)
+        self.is_stand_in_announced = False
+        self._config = config
+        self._making = threading.Lock()
+        self.stay_at_home()
+
+    def stay_at_home(self) -> None:
+        """Take this thread and its context for those that tests run in."""
+        self._thread, self._context = threading.get_ident(), copy_context()
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        """The way to wait on the session's loop."""
+        from pytest_asgi.plugin.waiting import make_waiting  # noqa: PLC0415 - imports asyncio
+
+        return make_waiting(self._config, self.settings, self._thread, self._context)
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for `coroutine` in synchronous code."""
+        if not self._has_waited:
+            with self._making:  # several threads of a test may come first
+                self.waiting  # noqa: B018 - made by asking for it
+        return self.waiting.for_client(coroutine)
+
+    def run_in_shared_context(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for `coroutine` in synchronous code; what it makes outlives the running test."""
+        return self.run_coroutine(self.waiting.loop.in_shared_context(coroutine))
+
+    @cached_property
+    def lifespans(self) -> Lifespans:
+        """The lifespans of the apps that the `client` fixture talks to."""
+        from pytest_asgi.plugin.lifespans import Lifespans  # noqa: PLC0415 - imports asyncio
+
+        return Lifespans(self.waiting, [self.overrides.living_with, self.databases.living_with])
+
+    def start_app(self, app: Any, fixture: pytest.FixtureDef[Any]) -> dict[str, Any]:
+        """Start the lifespan of `app`, which `fixture` gave, unless it runs; return its state."""
+        return self.lifespans.start(app, fixture)
+
+    @cached_property
+    def found_app(self) -> discovery.FoundApp | None:
+        """Where the project's app is, if it has one."""
+        return discovery.find_app(self._config.rootpath, self.settings.app)
+
+    def load_app(self) -> Any:
+        """Return the project's app.
+
+        Raises:
+            AppNotFoundError: It has none, or not where it is said to be.
+        """
+        app = self._config.hook.pytest_asgi_find_app(config=self._config)
+        if app is not None:
+            return app
+        if self.found_app is None:
+            raise discovery.not_found(self._config.rootpath)
+        return app_loading.load_app(self.found_app, wait=self._wait_for_app)
+
+    def _wait_for_app(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        # The app outlives the test that happens to come first.
+        in_shared_context = self.waiting.loop.in_shared_context(coroutine)
+        return self.waiting.for_fixture(in_shared_context, "asgi_app")
+
+    @property
+    def made_loop(self) -> AbstractEventLoop | None:
+        """The session's loop, if anything has needed it yet."""
+        if self._has_waited and self.waiting.loop.is_made:
+            return self.waiting.loop.loop
+        return None
+
+    @property
+    def is_in_test(self) -> bool:
+        """Whether the calling code runs in the task of a test."""
+        return self._has_waited and self.waiting.is_in_test
+
+    def synchronous(self) -> AbstractContextManager[None]:
+        """Return a block in which no loop seems to run."""
+        return self.waiting.synchronous() if self._has_waited else nullcontext()
+
+    def background_failures(
+        self, item: pytest.Item, *, is_last: bool = False
+    ) -> list[BaseException]:
+        """Return what has failed in the background since the last call.
+
+        Args:
+            item: The test that is asked for.
+            is_last: Whether it is over and no other will follow: what still runs is ended.
+        """
+        if not self._has_waited:
+            return []
+        failures = self.waiting.background_failures(item.name)
+        return failures + self.waiting.rest_of_background() if is_last else failures
+
+    def close(self) -> None:
+        """Close the loop if there is one."""
+        if self._has_waited:
+            self.waiting.loop.close()
+
+    @property
+    def _has_waited(self) -> bool:
+        return "waiting" in self.__dict__
+
+
+# An annotation: as an expression, `StashKey[Assembly]` stays in a cache of `typing` for ever.
+ASSEMBLY: pytest.StashKey[Assembly] = pytest.StashKey()

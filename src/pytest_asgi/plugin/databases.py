@@ -1,0 +1,302 @@
+"""The private databases of a session: opened when one is needed, put back after each test.
+
+They are on when the project has set `asgi_schema` or `asgi_database`, or when a collected test
+asks for the `db` fixture; otherwise connections go where they always went.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from pytest_asgi.adapters import drivers, openers
+from pytest_asgi.database.baselines import Baselines
+from pytest_asgi.database.redirect import Redirect, current, diverted_to
+from pytest_asgi.errors import DatabaseError
+from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin.held_connections import LoopOwner, close_connections, naming_what_is_held
+from pytest_asgi.plugin.schema import read_schema
+from pytest_asgi.plugin.settings import settings_of_test
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator, Iterator
+    from pathlib import Path
+
+    from pytest_asgi.database.database import SyncDatabase
+    from pytest_asgi.database.schema import Schema
+    from pytest_asgi.database.sources import Library
+    from pytest_asgi.database.stores import Mark, Store
+    from pytest_asgi.database.targets import Target
+    from pytest_asgi.plugin.settings import Settings
+
+__tracebackhide__ = True  # a failure ends in the user's line
+
+_REDIRECT: pytest.StashKey[Redirect] = pytest.StashKey()
+_FIXTURES = frozenset({"asgi_db", "asgi_queries"})
+
+
+class Project(LoopOwner, Protocol):
+    """What the databases ask of the session that they belong to."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the project has set."""
+
+    def load_app(self) -> Any:
+        """Return the project's app."""
+
+    def start_app(self, app: Any, fixture: pytest.FixtureDef[Any]) -> object:
+        """Start the lifespan of `app`, which `fixture` gave, unless it runs."""
+
+    def run_in_shared_context(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for `coroutine` in synchronous code; what it makes outlives the running test."""
+
+
+class Databases:
+    """The hooks around tests and fixtures that use databases.
+
+    Attributes:
+        redirect: Where the drivers' connections go.
+    """
+
+    def __init__(self, project: Project, root: Path, redirect: Redirect) -> None:
+        settings = project.settings
+        self.redirect = redirect
+        self._project = project
+        self._root = root
+        self._openers = openers.Openers(settings.database, keep=settings.database_keep == "on")
+        self._baselines = Baselines(self.stores)
+        self._main: Store | None = None
+        self._is_main_claimed = False
+        self._schema: Schema | None = None
+        self._has_test_begun = False
+        self._started_for: pytest.Item | None = None
+        self._clones = ExitStack()
+        redirect.open_store = self._open
+        redirect.allowed = tuple(settings.database_allow.split())
+        redirect.is_on = settings.isolation != "off" and bool(settings.schema or settings.database)
+
+    def stores(self) -> list[Store]:
+        """Return the stores that are open, the main one first."""
+        stores = self.redirect.stores
+        if self._main is None:
+            return stores
+        return [self._main, *(store for store in stores if store is not self._main)]
+
+    def main_store(self) -> Store:
+        """Return the database that `db` looks into; open it if nothing has connected yet.
+
+        Raises:
+            DatabaseError: Nothing tells which database the app uses.
+        """
+        if self._main is None:
+            self._open_early(self._find_target())
+        assert self._main is not None
+        return current(self._main)
+
+    def mark_of(self, store: Store) -> Mark:
+        """Return the moment at which the running test began."""
+        return self._baselines.mark_of(store)
+
+    def look_into(self) -> SyncDatabase:
+        """Return what a test asks its questions."""
+        from pytest_asgi.database.database import SyncDatabase  # noqa: PLC0415 - rarely needed
+
+        # The app may have to be loaded for it, which only this thread can do. If it does not tell
+        # either, it may still connect before the first question.
+        with suppress(DatabaseError):
+            self.main_store()
+        return SyncDatabase(self, self._library)
+
+    @cached_property
+    def _library(self) -> Library:
+        from pytest_asgi.adapters.sqlalchemy_models import Models  # noqa: PLC0415 - rarely needed
+
+        return Models()
+
+    def describe(self) -> str:
+        """Return what the header says."""
+        settings = self._project.settings
+        if settings.isolation == "off":
+            return "database off"
+        what = settings.database.partition("://")[0] or (settings.schema and "the app's own")
+        return f"database {what}, {settings.isolation}" if what else "database none"
+
+    # --- a session ------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Switch the redirection on if a test asks for a database."""
+        if self._project.settings.isolation != "off" and any(map(_wants_database, session.items)):
+            self.redirect.is_on = True
+
+    def pytest_unconfigure(self) -> None:
+        """Close everything, after the fixtures and before the loop."""
+        if "_library" in self.__dict__:
+            self._library.close()
+        close_connections(self.redirect.connections, self._project)
+        self.redirect.close()
+        if self._main is not None and not self._is_main_claimed:
+            self._main.close()
+        self._openers.close()
+
+    # --- a test ---------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """Begin a test before its first fixture of its own; keep what wider ones write."""
+        if not self.redirect.is_on:
+            return (yield)
+        item = pytest_private.requesting_test(request)
+        if fixturedef.scope == "function":
+            self._begin(item)
+            return (yield)
+        if fixturedef.scope != "session":
+            self._start_lifespan(item)  # which lives longer
+        with self.living_with(fixturedef):
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Begin a test before its body, if it has no such fixture."""
+        if self.redirect.is_on:
+            self._begin(item)
+
+    @contextmanager
+    def living_with(self, fixture: pytest.FixtureDef[Any]) -> Generator[None]:
+        """Let what the block writes live as long as `fixture`."""
+        if not self.redirect.is_on:
+            yield
+            return
+        level = None
+
+        def end() -> None:
+            if level is not None:
+                self._baselines.remove(level)
+
+        fixture.addfinalizer(end)  # the first one is the last to run
+        yield
+        self.redirect.connections.accept_held()
+        if self.stores():
+            level = self._baselines.push()
+
+    def _begin(self, item: pytest.Item) -> None:
+        if self._has_test_begun:
+            return
+        self._has_test_begun = True
+        item.addfinalizer(lambda: self._end(item))
+        self._start_lifespan(item)
+        if settings_of_test(item, self._project.settings).isolation == "clone":
+            for store in self.stores():
+                clone = self._clones.enter_context(closing(store.fork()))
+                self._clones.enter_context(diverted_to(clone))
+                self._baselines.begin(clone)
+        self.redirect.connections.begin_test()
+
+    def _end(self, item: pytest.Item) -> None:
+        self._has_test_begun = False
+        with naming_what_is_held(self.redirect.connections):
+            self._clones.close()
+            if settings_of_test(item, self._project.settings).isolation == "off":
+                self._baselines.push()  # what it wrote stays
+            else:
+                self._baselines.restore()
+
+    def _start_lifespan(self, item: pytest.Item) -> None:
+        """Start the app before a fixture of the test writes: what the app writes is to stay."""
+        if self._started_for is item or not isinstance(item, pytest.Function):
+            return
+        self._started_for = item
+        is_off = settings_of_test(item, self._project.settings).lifespan == "off"
+        if is_off or "asgi_client" not in item.fixturenames:
+            return
+        if pytest_private.scope_of_fixture(item, "app") == "function":
+            return
+        request = pytest_private.request_of(item)
+        app = request.getfixturevalue("app")
+        self._project.start_app(app, pytest_private.active_fixture(request, "app"))
+
+    # --- stores ---------------------------------------------------------------------------------
+
+    def _open(self, target: Target) -> Store:
+        """Be asked for the store of a target that nothing has connected to before."""
+        early = None if self._is_main_claimed else self._main
+        if early is not None and openers.is_meant(early.target, target):
+            self._is_main_claimed = True
+            return early
+        is_main = self._main is None and openers.may_be_main(target)
+        store = self._make(target, is_main=is_main)
+        if is_main:
+            self._main, self._is_main_claimed = store, True
+        self._baselines.begin(store)
+        return store
+
+    def _open_early(self, target: Target) -> None:
+        for store in self.redirect.stores:
+            if store.target.kind == target.kind:
+                self._main, self._is_main_claimed = store, True
+                return
+        self._main = self._make(target, is_main=True)
+        self._baselines.begin(self._main)
+
+    def _make(self, target: Target, *, is_main: bool) -> Store:
+        if target.kind not in ("postgresql", "sqlite") or not is_main:
+            return self._openers.of(target.kind).open(target, build=None, key=None)
+        schema = self._read_schema()
+        if schema is None:
+            return self._openers.of(target.kind).open(target, build=None, key=None)
+        return self._openers.of(target.kind).open(target, build=schema.build, key=schema.key())
+
+    def _read_schema(self) -> Schema | None:
+        if self._schema is None and self._project.settings.schema:
+            text, wait = self._project.settings.schema, self._project.run_in_shared_context
+            self._schema = read_schema(text, self._root, wait)
+        return self._schema
+
+    def _find_target(self) -> Target:
+        named = self._project.settings.database
+        if named:
+            return openers.target_of(named)
+        for target in self._known_targets():
+            return target
+        raise _unknown_database()
+
+    def _known_targets(self) -> Iterator[Target]:
+        yield from openers.targets_of_engines()
+        self._project.load_app()
+        yield from openers.targets_of_engines()
+
+
+def redirect_of(config: pytest.Config) -> Redirect:
+    """Return the redirect of a run; drivers ask it from before the first conftest on."""
+    redirect = config.stash.get(_REDIRECT, None)
+    if redirect is None:
+        redirect = config.stash[_REDIRECT] = Redirect(_open_nothing)
+        redirect.scratch_folder = partial(pytest_private.temporary_folder, config)
+        config.add_cleanup(drivers.install(redirect))
+    return redirect
+
+
+def _open_nothing(target: Target) -> Store:
+    raise AssertionError(f"{target} was asked for before the redirect was switched on")
+
+
+def _wants_database(item: pytest.Item) -> bool:
+    if not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return True
+    return any("isolation" in mark.kwargs for mark in item.iter_markers("asgi"))
+
+
+def _unknown_database() -> DatabaseError:
+    return DatabaseError(
+        "`db` does not know which database the app uses.",
+        why="The app has not connected to any yet, and no SQLAlchemy engine was found that tells.",
+        fix="Name the kind in pyproject.toml:\n\n"
+        "    [tool.pytest.ini_options]\n"
+        '    asgi_database = "postgresql"  # or sqlite, mongodb, redis',
+    )

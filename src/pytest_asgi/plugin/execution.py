@@ -1,0 +1,166 @@
+"""Hand tests to the runner: one task and one context around pytest's own protocol of a test.
+
+Registered after all other plugins, so that its hooks come first: a coroutine function that has
+been handed to the runner is an ordinary function for everybody else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from warnings import warn
+
+import pytest
+
+from pytest_asgi.asgi.modes import rules_mode
+from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin.asynchronous import (
+    has_async_xunit_functions,
+    is_async_test,
+    test_function,
+)
+from pytest_asgi.plugin.hooks import remaining_implementations
+from pytest_asgi.plugin.neighbours import can_run
+from pytest_asgi.plugin.settings import settings_of_test
+from pytest_asgi.plugin.tracebacks import hides_our_frames
+from pytest_asgi.plugin.verdict import (
+    add_background,
+    generator_test,
+    no_runner,
+    no_trio_runner,
+    raise_together,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_asgi.plugin.assembly import Assembly
+
+__tracebackhide__ = hides_our_frames
+
+
+class Execution:
+    """The hooks around each test."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._neighbours = assembly.neighbours
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> object | None:
+        """Carry out the protocol of a test that needs the loop in a task of the test's own.
+
+        Whatever else would have run the test (pytest, or a plugin that runs it again when it
+        fails) runs it there.
+        """
+        if not self._needs_loop(item):
+            return None
+        run = remaining_implementations(item.config.hook.pytest_runtest_protocol, self)
+        loop = self._assembly.waiting.loop
+
+        def protocol() -> object:
+            try:
+                return run(item=item, nextitem=nextitem)
+            except BaseException as error:
+                # An interrupt or `pytest.exit()`: the session ends, and pytest would tear down
+                # what is set up only after this task is gone.
+                errors = pytest_private.tear_down_everything(item.session)
+                add_background(error, [each for each in errors if isinstance(each, Exception)])
+                raise
+
+        return loop.run_test(protocol, context=loop.shared_context.copy(), name=item.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
+        """Run the function of an async test to its end."""
+        if not is_async_test(pyfuncitem) or self._is_for_another(pyfuncitem):
+            return None
+        if inspect.isasyncgenfunction(test_function(pyfuncitem)):
+            raise generator_test(pyfuncitem.name)
+        if pyfuncitem.obj is not test_function(pyfuncitem):
+            self._make_hypothesis_wait(pyfuncitem)
+            return None
+        arguments = pytest_private.test_arguments(pyfuncitem)
+        result = self._assembly.waiting.for_test(pyfuncitem.obj(**arguments), pyfuncitem)
+        if result is not None:
+            _report_result(pyfuncitem, result)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Check the test's marks, and set what the code that they are for cannot ask for."""
+        rules_mode.set(settings_of_test(item, self._assembly.settings).rules)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Fail a test that passed while something it had started failed in the background."""
+        try:
+            result = yield
+        except BaseException as error:
+            add_background(error, self._assembly.background_failures(item))
+            raise
+        raise_together("in the background", self._assembly.background_failures(item))
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Report what failed in the background after the test's own code had ended.
+
+        After the last test that includes what fails because it has to end now.
+        """
+        try:
+            with pytest_private.no_tear_down_lost(item.session):
+                result = yield
+        except Exception as error:
+            if nextitem is None:
+                add_background(error, self._assembly.background_failures(item, is_last=True))
+            raise
+        failures = self._assembly.background_failures(item, is_last=nextitem is None)
+        raise_together("in the background", failures)
+        return result
+
+    def _needs_loop(self, item: pytest.Item) -> bool:
+        if not isinstance(item, pytest.Function) or self._neighbours.keeps(item):
+            return False
+        return (
+            is_async_test(item)
+            or self._assembly.async_fixtures.used_by(item)
+            or has_async_xunit_functions(item)
+        )
+
+    def _is_for_another(self, item: pytest.Function) -> bool:
+        if self._neighbours.keeps(item):
+            return True
+        if item.get_closest_marker("trio") is not None:
+            raise no_trio_runner(item.name)
+        backend = item.funcargs.get("anyio_backend", "asyncio")
+        if self._neighbours.is_for_anyio(item, backend):
+            return True
+        if self._neighbours.chooses_backend(item) and not can_run(backend):
+            raise no_runner(item.name, backend)
+        return False
+
+    def _make_hypothesis_wait(self, item: pytest.Function) -> None:
+        # hypothesis calls the inner function once for every example, all in the test's task.
+        inner = test_function(item)
+
+        @wraps(inner)
+        def wait_for_example(*args: Any, **kwargs: Any) -> object:
+            return self._assembly.waiting.for_test(inner(*args, **kwargs), item)
+
+        item.obj.hypothesis.inner_test = wait_for_example
+
+
+def _report_result(item: pytest.Function, result: object) -> None:
+    text = (
+        f"{item.nodeid} returned {type(result)!r}; a test returns None. Did you mean to `assert`?"
+    )
+    kind = getattr(pytest, "PytestReturnNotNoneWarning", None)
+    if kind is None:  # pytest 8.4.0 has no warning for it, and fails the test
+        pytest.fail(text, pytrace=False)
+    warn(kind(text), stacklevel=1)

@@ -1,0 +1,171 @@
+"""Set up and tear down async fixtures, and fixtures of a wider scope than one test.
+
+An async fixture of function scope runs in the test's own task. One of a wider scope outlives that
+task: a host task keeps it. Fixtures of a wider scope, synchronous ones too, run in the context
+that all tests share.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin.tracebacks import hides_our_frames
+from pytest_asgi.plugin.verdict import dead_fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pytest_asgi.plugin.assembly import Assembly
+    from pytest_asgi.runner.contexts import Visit
+    from pytest_asgi.runner.guests import Guest
+    from pytest_asgi.runner.host import Host
+
+__tracebackhide__ = hides_our_frames
+
+Fixture = pytest.FixtureDef[Any]
+
+
+class FixtureSetup:
+    """The hooks around the set-up of fixtures."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._item: pytest.Item | None = None
+        self._users: defaultdict[Fixture, set[Fixture]] = defaultdict(set)
+        self._dead: dict[Fixture, Host] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Fixture, request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """Give pytest a synchronous function to call in place of an async one."""
+        if fixturedef.scope != "function":
+            pytest_private.tell_requests(request, lambda used: self._users[used].add(fixturedef))
+        if self._assembly.async_fixtures.has(fixturedef):
+            if self._is_for_another(request):
+                return (yield)
+            function = pytest_private.bound_fixture_function(fixturedef, request)
+            set_up = partial(self._set_up, fixturedef, function, request)
+            with pytest_private.fixture_function(fixturedef, set_up):
+                return (yield)
+        with self._assembly.synchronous(), self._context_of(fixturedef, request):
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse to run a test with a fixture that died during an earlier one."""
+        self._item = item
+        for fixture, host in self._dead.items():
+            if _is_used_by(item, fixture):
+                host.is_crash_told = True
+                raise dead_fixture(host.name) from host.crash
+
+    def _set_up(
+        self,
+        fixture: Fixture,
+        function: Callable[..., Any],
+        request: pytest.FixtureRequest,
+        /,  # a fixture's own arguments may have any name
+        **arguments: Any,
+    ) -> Any:
+        made = function(**arguments)
+        if inspect.isasyncgen(made):
+            return self._set_up_generator(fixture, made, request)
+        waiting = self._assembly.waiting
+        if not self._lives_in_test(fixture):
+            made = waiting.loop.in_shared_context(made)
+        return waiting.for_fixture(made, fixture.argname)
+
+    def _set_up_generator(
+        self, fixture: Fixture, generator: Any, request: pytest.FixtureRequest
+    ) -> Any:
+        waiting, name = self._assembly.waiting, fixture.argname
+        keeper: Guest | Host
+        if self._lives_in_test(fixture):
+            keeper = waiting.guest(generator, name)
+        else:
+            keeper = waiting.loop.host(generator, name=name, on_crash=partial(self._bury, fixture))
+        value = waiting.for_fixture(keeper.start(), name)
+
+        def finish() -> None:
+            try:
+                waiting.for_fixture(keeper.stop(), name)
+            finally:
+                for user in self._with_users(fixture):
+                    self._dead.pop(user, None)
+
+        request.addfinalizer(finish)
+        return value
+
+    def _bury(self, fixture: Fixture, host: Host) -> None:
+        """Tell the tests that use a dead fixture: the running one now, later ones at set-up."""
+        users = self._with_users(fixture)
+        self._dead |= dict.fromkeys(users, host)
+        error = dead_fixture(host.name)
+        error.__cause__ = host.crash
+        for user in users:
+            pytest_private.raise_when_requested(user, error)
+        if any(_is_used_by(self._item, user) for user in users):
+            self._assembly.waiting.loop.cancel_running_test(host)
+
+    def _with_users(self, fixture: Fixture) -> list[Fixture]:
+        """Return a fixture and all of a wider scope that use it, directly or not."""
+        found = [fixture]
+        for each in found:
+            found += [user for user in self._users[each] if user not in found]
+        return found
+
+    def _lives_in_test(self, fixture: Fixture) -> bool:
+        return fixture.scope == "function" and self._assembly.waiting.is_in_test
+
+    def _is_for_another(self, request: pytest.FixtureRequest) -> bool:
+        neighbours, test = self._assembly.neighbours, pytest_private.requesting_test(request)
+        if neighbours.keeps(test):
+            return True
+        if not (neighbours.has_anyio and neighbours.chooses_backend(test)):
+            return False
+        return neighbours.is_for_anyio(test, request.getfixturevalue("anyio_backend"))
+
+    @contextmanager
+    def _context_of(self, fixture: Fixture, request: pytest.FixtureRequest) -> Generator[None]:
+        if fixture.scope == "function":
+            yield
+            return
+        # Finalizers run last in, first out: the two stand around those of the fixture itself.
+        stay = _StayInSharedContext(self._assembly)
+        request.addfinalizer(stay.end)
+        stay.begin()
+        try:
+            yield
+        finally:
+            stay.end()
+            request.addfinalizer(stay.begin)
+
+
+def _is_used_by(item: pytest.Item | None, fixture: Fixture) -> bool:
+    return isinstance(item, pytest.Function) and pytest_private.is_used_by(item, fixture)
+
+
+class _StayInSharedContext:
+    """A visit to the shared context from a test's task; nothing anywhere else."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._visit: Visit | None = None
+
+    def begin(self) -> None:
+        if self._assembly.is_in_test:
+            self._visit = self._assembly.waiting.visit_shared_context()
+            self._visit.begin()
+
+    def end(self) -> None:
+        if self._visit is not None:
+            self._visit.end()
+            self._visit = None

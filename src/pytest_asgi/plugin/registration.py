@@ -1,0 +1,41 @@
+"""Register the hooks around tests and fixtures, after those of all other plugins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin.debugging import Tracing
+from pytest_asgi.plugin.execution import Execution
+from pytest_asgi.plugin.fixture_setup import FixtureSetup
+from pytest_asgi.plugin.second_loops import SecondLoops, watch_loops
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from pytest_asgi.plugin.assembly import Assembly
+
+
+def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
+    """Register each part; what comes later is called earlier."""
+    manager = config.pluginmanager
+    manager.register(FixtureSetup(assembly), "asgi-fixture-setup")
+    manager.register(assembly.overrides, "asgi-overrides")
+    manager.register(assembly.databases, "asgi-databases")
+    manager.register(assembly.query_watch, "asgi-queries")
+    manager.register(SecondLoops(assembly, watch_loops(config)), "asgi-second-loops")
+    manager.register(Execution(assembly), "asgi-execution")
+    if config.getoption("trace"):
+        manager.register(Tracing(), "asgi-tracing")
+    _wait_in_xunit_functions(assembly, config)
+
+
+def _wait_in_xunit_functions(assembly: Assembly, config: pytest.Config) -> None:
+    def wait(awaitable: Awaitable[object], name: str) -> None:
+        assembly.waiting.for_fixture(awaitable, name)
+
+    patches = pytest.MonkeyPatch()
+    config.add_cleanup(patches.undo)
+    pytest_private.wait_in_xunit_functions(patches, wait)

@@ -1,0 +1,234 @@
+"""What a project may set: ini keys, command line flags and the mark, read into one frozen object.
+
+One option has one name in three places: `asgi_lifespan`, `--asgi-lifespan`, `lifespan=`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pytest
+
+from pytest_asgi.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pytest_asgi.asgi.modes import Mode
+
+    Isolation = Literal["restore", "clone", "off"]
+
+__tracebackhide__ = True  # a wrong mark is the user's
+
+
+class Settings(NamedTuple):
+    """The options of a session, or of one test that overrides them with its mark.
+
+    Attributes:
+        app: Where the app is, as `module:name`; empty when it is to be found.
+        loop: What makes the event loop: `asyncio`, `uvloop` or `module:factory`.
+        lifespan: Whether the app's lifespan runs: `on`, `off`, or `variables` if tests are to see
+            the context variables that it sets.
+        rules: What happens when the app breaks a rule of ASGI: `error`, `strict`, `warn` or `off`.
+        compat: Whether stand-ins answer for peers: `on` for one that is not installed,
+            `testclient` for Starlette's `TestClient` as well, or `off`.
+        schema: What makes the tables of the test database: words that each name an `alembic.ini`,
+            a `.sql` file, or `module:name` of SQLAlchemy metadata or of a function.
+        database: The kind of database, or the URL of a server to make test databases on; empty
+            when the app's own connections tell.
+        isolation: How tests are kept apart: `restore`, `clone` or `off`.
+        database_allow: Patterns of databases that are connected to for real, separated by spaces.
+        database_keep: Whether a schema that was built is kept for later runs: `on` or `off`.
+        n_plus_one: What happens when a request executes one query for each row of another:
+            `off`, `warn` or `error`, and how often it has to be the same, as in `warn:5`.
+    """
+
+    app: str = ""
+    loop: str = "asyncio"
+    lifespan: str = "on"
+    rules: Mode = "error"
+    compat: str = "on"
+    schema: str = ""
+    database: str = ""
+    isolation: Isolation = "restore"
+    database_allow: str = ""
+    database_keep: str = "off"
+    n_plus_one: str = "warn"
+
+
+class _Option(NamedTuple):
+    name: str
+    help: str
+    values: tuple[str, ...] = ()
+    or_import_path: bool = False
+    or_matching: str = ""
+    example: str = ""
+    in_mark: bool = False
+    if_not_set: str = "found automatically"
+
+    @property
+    def flag(self) -> str:
+        return f"--asgi-{self.name.replace('_', '-')}"
+
+
+_SCHEMA_WORD = r"(\S+\.(ini|sql)|[\w.]+:[\w.]+)"
+
+_OPTIONS = (
+    _Option(
+        "app",
+        "where the app is: MODULE:NAME (an app, or a function that returns one)",
+        or_import_path=True,
+    ),
+    _Option(
+        "loop",
+        "what makes the session's event loop: asyncio, uvloop or MODULE:FACTORY",
+        values=("asyncio", "uvloop"),
+        or_import_path=True,
+    ),
+    _Option(
+        "lifespan",
+        "whether the client fixture runs the app's lifespan: on, off, or variables, so that "
+        "requests see the context variables that it sets",
+        values=("on", "off", "variables"),
+        in_mark=True,
+    ),
+    _Option(
+        "rules",
+        "what happens when the app breaks a rule of ASGI: error, strict, warn or off",
+        values=("error", "strict", "warn", "off"),
+        in_mark=True,
+    ),
+    _Option(
+        "compat",
+        "whether a stand-in answers `import pytest_asyncio` when it is not installed: on or off;"
+        " testclient: and ours for `from starlette.testclient import TestClient`",
+        values=("on", "off", "testclient"),
+    ),
+    _Option(
+        "schema",
+        "what makes the tables of the test database: an alembic.ini, a .sql file, MODULE:NAME of"
+        " SQLAlchemy metadata or of a function; or several, in order",
+        or_matching=rf"({_SCHEMA_WORD}\s*)+",
+        example="MODULE:NAME, PATH/alembic.ini, PATH/schema.sql",
+        if_not_set="the app makes its own",
+    ),
+    _Option(
+        "database",
+        "the kind of database that tests use: postgresql, sqlite, mongodb or redis; or the URL of"
+        " a server to make test databases on",
+        values=("postgresql", "sqlite", "mongodb", "redis"),
+        or_matching=r"(postgresql|postgres|mongodb|mongodb\+srv|redis|rediss|unix)://\S*",
+        example="postgresql://USER@HOST/NAME",
+        if_not_set="told by the app's own connections",
+    ),
+    _Option(
+        "isolation",
+        "how the database is kept clean: restore (put back after each test), clone (one for each"
+        " test), or off",
+        values=("restore", "clone", "off"),
+        in_mark=True,
+    ),
+    _Option(
+        "database_allow",
+        "databases that tests may really connect to: URLs or names, with * and ?",
+        or_matching=r"[\s\S]*",
+        if_not_set="none",
+    ),
+    _Option(
+        "database_keep",
+        "whether the database that the schema was built in is kept for later runs: on or off",
+        values=("on", "off"),
+    ),
+    _Option(
+        "n_plus_one",
+        "what happens when a request executes the same query again and again, for each row of"
+        " another: off, warn (in the summary) or error; warn:5 for five times or more",
+        values=("off", "warn", "error"),
+        or_matching=r"(warn|error):[1-9]\d*",
+        example="warn:TIMES, error:TIMES",
+        in_mark=True,
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Make the options known to pytest, each as an ini key and as a flag."""
+    group = parser.getgroup("asgi", "async web apps (pytest-asgi)")
+    defaults = Settings()
+    for option in _OPTIONS:
+        default = getattr(defaults, option.name)
+        text = f"{option.help} (default: {default or option.if_not_set})"
+        parser.addini(f"asgi_{option.name}", text, default=default)
+        group.addoption(option.flag, dest=f"asgi_{option.name}", metavar="VALUE", help=text)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read the options: a flag wins over an ini key.
+
+    Raises:
+        pytest.UsageError: A value is not valid.
+    """
+    values = {}
+    for option in _OPTIONS:
+        key, flag = f"asgi_{option.name}", option.flag
+        given = config.getoption(key)
+        values[option.name] = config.getini(key) if given is None else given
+        problem = _problem(option, values[option.name])
+        if problem:
+            raise pytest.UsageError(f"{flag if given is not None else key}: {problem}")
+    return Settings(**values)
+
+
+def settings_of_test(item: pytest.Item, session: Settings) -> Settings:
+    """Return the settings of one test: those of the session, and what its marks override.
+
+    Raises:
+        SettingsError: A mark has an argument that is not valid.
+    """
+    for mark in reversed(list(item.iter_markers("asgi"))):  # the closest one last
+        _check_mark(mark)
+        session = session._replace(**mark.kwargs)
+    return session
+
+
+def _check_mark(mark: pytest.Mark) -> None:
+    known = {option.name: option for option in _OPTIONS if option.in_mark}
+    if mark.args:
+        raise _invalid_mark(f"{mark.args[0]!r} has no name", known)
+    for name, value in mark.kwargs.items():
+        if name not in known:
+            raise _invalid_mark(f"there is no {name!r}", known)
+        problem = _problem(known[name], value)
+        if problem:
+            raise _invalid_mark(f"{name}: {problem}", known)
+
+
+def _problem(option: _Option, value: object) -> str | None:
+    if value == getattr(Settings(), option.name) or value in option.values:
+        if option.name == "loop" and value == "uvloop" and not importlib.util.find_spec("uvloop"):
+            return "uvloop is not installed; install it with: pip install 'pytest-asgi[uvloop]'"
+        return None
+    if option.or_import_path and isinstance(value, str) and _is_import_path(value):
+        return None
+    if isinstance(value, str) and option.or_matching and re.fullmatch(option.or_matching, value):
+        return None
+    valid = [*option.values, *(["MODULE:NAME"] if option.or_import_path else [])]
+    valid += [option.example] if option.example else []
+    return f"{value!r} is not valid; valid values: {', '.join(valid)}"
+
+
+def _is_import_path(value: str) -> bool:
+    module, colon, name = value.removesuffix("()").partition(":")
+    if module.endswith(".py"):  # a file name
+        return False
+    return bool(colon) and all(
+        part.isidentifier() for part in [*module.split("."), *name.split(".")]
+    )
+
+
+def _invalid_mark(problem: str, known: dict[str, _Option]) -> SettingsError:
+    return SettingsError(
+        f"@pytest.mark.asgi(…): {problem}.",
+        why="The mark takes the options of pytest-asgi that one test may change.",
+        fix=f"Valid keywords: {', '.join(known)}.",
+    )

@@ -1,0 +1,378 @@
+"""The one loop of a session: made when first needed, shared by everything, closed at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import AbstractEventLoop
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+from pytest_asgi import events
+from pytest_asgi.loop_driver import LoopDriver, inside_the_loop
+from pytest_asgi.runner.background import BackgroundFailures, Owner, owner
+from pytest_asgi.runner.bridge import Bridge, is_bridged
+from pytest_asgi.runner.contexts import (
+    can_enter,
+    copy_changes,
+    current_context,
+    return_to,
+    shareable_context,
+)
+from pytest_asgi.runner.deadlock import DeadlockWatch
+from pytest_asgi.runner.host import Host
+from pytest_asgi.runner.interrupts import Interrupts
+from pytest_asgi.runner.running_loop import (
+    hidden_running_loop,
+    hide_running_loop,
+    show_running_loop,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from contextvars import Context
+
+__tracebackhide__ = True  # a failure ends in the user's line
+
+T = TypeVar("T")
+
+
+class Home(NamedTuple):
+    """The thread that runs the tests, and the context that it has at the start of the session."""
+
+    thread: int
+    context: Context
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in that thread."""
+        return threading.get_ident() == self.thread
+
+
+class SessionLoop:
+    """Runs coroutines from synchronous code, and tests in a task and a context of their own.
+
+    Args:
+        factory: Makes the event loop.
+        home: Where the tests run. The loop may be needed first in a thread that a test has made.
+        debug: Whether the loop runs in asyncio's debug mode.
+    """
+
+    def __init__(
+        self, factory: Callable[[], AbstractEventLoop], *, home: Home, debug: bool = False
+    ) -> None:
+        self.background = BackgroundFailures()
+        self._crashes: list[BaseException | Host] = []
+        self._interrupts = Interrupts()
+        self._bridge = Bridge()
+        self._deadlocks = DeadlockWatch(self._bridge.find_waits)
+        self._runner = asyncio.Runner(loop_factory=factory, debug=debug or None)
+        self._loop: AbstractEventLoop | None = None
+        self._home = home
+        self._entered_context: Context | None = None
+        self._making = threading.Lock()
+        self._test_task: asyncio.Task[Any] | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything has needed the loop yet."""
+        return self._loop is not None
+
+    @property
+    def loop(self) -> AbstractEventLoop:
+        """The event loop itself."""
+        return self._loop or self._make_once()
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Wait for `awaitable` in synchronous code, wherever that code runs.
+
+        Below a test's task the task is suspended; outside of the loop the loop runs until the
+        awaitable is done, in whichever thread that is; while it runs other threads wait.
+
+        Raises:
+            BridgeError: The caller runs in the loop, but not in a test's own task; or it waits in
+                another thread, and the loop's thread waits as well.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        if is_bridged():
+            return self._wait(awaitable)
+        loop, driver = self.loop, self._driver
+        if loop.is_running() and (driver.is_in_this_thread or not driver.is_taken):
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()  # or it would warn that nobody awaited it
+            raise inside_the_loop()
+        if not self._home.is_here or not driver.begin():
+            return driver.wait_beside(_coroutine(awaitable))
+        try:
+            context = _enterable(current_context())
+            return self._run_until_complete(
+                _coroutine(awaitable), context, run=driver.run_until_complete
+            )
+        finally:
+            driver.end()
+
+    def run_test(self, function: Callable[[], T], *, context: Context, name: str) -> T:
+        """Run synchronous code in a new task of its own, below which `run` suspends that task."""
+        test = context.run(_become_owner, name, context)
+        self.background.begin(test)
+        self._crashes.clear()  # their fixtures raise them when they are torn down
+        self._driver.begin(wait=True)
+        self._driver.dismiss_root()
+        try:
+            outcome = self._run_until_complete(
+                self._capture(function, name), context, run=self._run_loop_until, name=name
+            )
+        finally:
+            self._driver.end()
+            self.background.end(test, self.loop)
+        return outcome.unwrap()
+
+    def host(
+        self,
+        generator: AsyncGenerator[Any, None],
+        *,
+        name: str,
+        on_crash: Callable[[Host], None],
+    ) -> Host:
+        """Return a host for an async generator that outlives the running test."""
+        return Host(generator, name=name, context=self.shared_context, on_crash=on_crash)
+
+    def run_shared(self, awaitable: Awaitable[T]) -> T:
+        """Wait like `run` for something that sets variables in the shared context.
+
+        The running test, whose context is an older copy, gets them too.
+        """
+        before = self.shared_context.copy()
+        value = self.run(awaitable)
+        if is_bridged():
+            copy_changes(before, self.shared_context)
+        return value
+
+    async def in_shared_context(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` in a task of its own, in the context that all tests share."""
+        return await self.loop.create_task(coroutine, context=self.shared_context)
+
+    @property
+    def shared_context(self) -> Context:
+        """The context that all tests' contexts are copies of."""
+        self.loop  # noqa: B018 - made together
+        return self._shared_context
+
+    def end_everything(self) -> None:
+        """End what still runs, as `asyncio.run` does at its end, and leave the loop open.
+
+        What raises then has failed in the background.
+        """
+        tasks = asyncio.all_tasks(self.loop) - {self._test_task}
+        while any(not task.done() for task in tasks):
+            try:
+                self.run(_cancel(tasks))
+            except asyncio.CancelledError:
+                crash = self.take_crash()  # of a task that calls `sys.exit`
+                if crash is None:
+                    raise
+                self.background.told.remove(crash)
+        for task in tasks:
+            self._tell_late_exception(task)
+        self.run(self.loop.shutdown_asyncgens())
+
+    def close(self) -> None:
+        """Cancel what still runs, close the loop, and give Ctrl-C back."""
+        if self._loop is None:
+            return
+        self.background.is_over = True
+        self._interrupts.uninstall()
+        with hidden_running_loop():
+            self._runner.close()
+        self._loop = None
+        if self._entered_context is not None and self._home.is_here:
+            return_to(self._entered_context)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the loop surely has nothing to do until the running code lets it go on.
+
+        asyncio's own loops tell what is due only by a private name; of others nothing is sure.
+        """
+        due = getattr(self.loop, "_ready", None)
+        return due is not None and not due
+
+    def waitable_loop(self) -> AbstractEventLoop:
+        """Return the loop, with a `run_until_complete` that works while a test is running."""
+        self.loop.run_until_complete = self.run  # type: ignore[method-assign, assignment]
+        return self.loop
+
+    def cancel_running_test(self, cause: BaseException | Host) -> None:
+        """Cancel the running test because of an exception, or because a host has died of one."""
+        self._crashes.append(cause)
+        if self._test_task is not None:
+            self._test_task.cancel()
+
+    def take_crash(self) -> BaseException | None:
+        """Return, once, what a fixture's task raised while the running test was using it."""
+        if not self._crashes:
+            return None
+        if self._test_task is not None:
+            self._test_task.uncancel()
+        cause = self._crashes.pop(0)
+        if not isinstance(cause, Host):
+            return cause
+        cause.is_crash_told = True
+        return cause.crash
+
+    def take_missed(self) -> list[BaseException]:
+        """Return, once, what has cancelled the running test, which went on all the same.
+
+        What a host has died of is raised by its fixture.
+        """
+        missed = [cause for cause in self._crashes if not isinstance(cause, Host)]
+        for cause in missed:
+            self._crashes.remove(cause)
+        return missed
+
+    def _handle_exception(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Be the loop's exception handler."""
+        error: BaseException | None = context.get("exception")
+        # What a signal handler raises, such as pytest-timeout's, ends up here if the loop was in
+        # one of its callbacks; in uvloop that is where signals are handled.
+        if (
+            "handle" in context
+            and self._test_task is not None
+            and error is not None
+            and not isinstance(error, (Exception, asyncio.CancelledError))
+        ):
+            self.background.told.append(error)
+            self.cancel_running_test(error)
+        else:
+            self.background.handle(loop, context)
+
+    def _tell_late_exception(self, task: asyncio.Task[Any]) -> None:
+        exception = None if task.cancelled() else task.exception()
+        if exception is not None:
+            message = "Exception when the task was cancelled at the end of the session"
+            self.loop.call_exception_handler(
+                {"message": message, "exception": exception, "task": task}
+            )
+
+    def _make_once(self) -> AbstractEventLoop:
+        with self._making:
+            if self._loop is None:
+                self._loop = self._make()
+            return self._loop
+
+    def _make(self) -> AbstractEventLoop:
+        loop = self._runner.get_loop()
+        loop.set_exception_handler(self._handle_exception)
+        self._run_loop_until = loop.run_until_complete
+        self._driver = LoopDriver(loop)
+        self._deadlocks.install(loop)
+        if self._home.is_here:
+            self._entered_context = current_context()
+            self._shared_context = shareable_context()
+        else:
+            self._shared_context = self._home.context
+        self._interrupts.install(loop)
+        return loop
+
+    def _run_until_complete(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        context: Context,
+        *,
+        run: Callable[[asyncio.Task[T]], T],
+        name: str | None = None,
+    ) -> T:
+        task = self.loop.create_task(coroutine, context=context, name=name)
+        outer, self._test_task = self._test_task, task
+        self._interrupts.watch(task)
+        self._deadlocks.begin(task)
+        self._bridge.outside = hide_running_loop()
+        try:
+            return self._run_to_the_end(task, run)
+        except asyncio.CancelledError as cancelled:
+            self._interrupts.raise_pending(cancelled)
+            raise
+        finally:
+            show_running_loop(self._bridge.outside)
+            self._bridge.outside = None
+            self._test_task = outer
+            self._interrupts.watch(outer)
+            self._deadlocks.begin(outer)
+
+    def _run_to_the_end(self, task: asyncio.Task[T], run: Callable[[asyncio.Task[T]], T]) -> T:
+        # asyncio lets KeyboardInterrupt and SystemExit of *any* task stop the loop, and what a
+        # signal handler raises too, such as pytest-timeout's. The task that is waited for must go
+        # on, or its tear-down is lost.
+        while True:
+            try:
+                return run(task)
+            except KeyboardInterrupt:
+                if task.done() or self._interrupts.is_urgent:
+                    raise
+                # A task group around the other task cancels the test itself.
+                self._interrupts.press(cycles=3)
+            except BaseException as error:
+                if task.done():
+                    raise
+                self.background.told.append(error)
+                self.cancel_running_test(error)
+
+    def _wait(self, awaitable: Awaitable[T]) -> T:
+        try:
+            value = self._bridge.wait(awaitable)
+        except asyncio.CancelledError as cancelled:
+            self._interrupts.raise_pending(cancelled)
+            raise
+        except KeyboardInterrupt:
+            self._interrupts.forget()
+            raise
+        self._interrupts.raise_pending()  # the code may have caught the cancellation
+        return value
+
+    async def _capture(self, function: Callable[[], T], name: str) -> _Outcome[T]:
+        # KeyboardInterrupt and SystemExit must not pass through the loop: it would stop half-way.
+        _tell(events.TestStarted, name)
+        try:
+            return _Outcome(value=await self._bridge.run(function))
+        except BaseException as error:  # noqa: BLE001 - raised again outside of the loop
+            return _Outcome(error=error)
+        finally:
+            _tell(events.TestFinished, name)
+
+
+class _Outcome(Generic[T]):
+    """What a function returned or raised."""
+
+    def __init__(self, *, value: T | None = None, error: BaseException | None = None) -> None:
+        self._value = value
+        self._error = error
+
+    def unwrap(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell(kind: type[events.TestStarted | events.TestFinished], name: str) -> None:
+    listen = events.listener.get()
+    if listen is not None:  # An event costs more than asking.
+        listen(kind(test=name))
+
+
+def _become_owner(name: str, context: Context) -> Owner:
+    test = Owner(name, context)
+    owner.set(test)
+    return test
+
+
+def _enterable(context: Context) -> Context:
+    return context if can_enter(context) else context.copy()
+
+
+async def _coroutine(awaitable: Awaitable[T]) -> T:
+    return await awaitable
