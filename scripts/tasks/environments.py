@@ -64,7 +64,8 @@ class Environment:
         """Return the process's variables with this environment in front, as activating does."""
         path = os.pathsep.join([str(self.folder / _BIN), os.environ.get("PATH", "")])
         variables = {**os.environ, "VIRTUAL_ENV": str(self.folder), "PATH": path}
-        for foreign in ("PYTHONHOME", "PYTHONPATH", "PYTEST_ADDOPTS"):
+        # The last one costs minutes: tests start hundreds of interpreters.
+        for foreign in ("PYTHONHOME", "PYTHONPATH", "PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE"):
             variables.pop(foreign, None)
         return variables
 
@@ -163,7 +164,8 @@ def _install(environment: Environment, *arguments: str | Path) -> None:
         command = [environment.python, "-m", "pip", "install", "--quiet"]
     else:
         uv = Environment(VENVS / "uv").tool("uv")
-        command = [uv, "pip", "install", "--quiet", "--no-config", "--python", environment.python]
+        command = [uv, "pip", "install", "--quiet", "--no-config", "--compile-bytecode"]
+        command += ["--python", environment.python]
     _demand(subprocess.call([*command, *map(str, arguments)], cwd=ROOT))
 
 

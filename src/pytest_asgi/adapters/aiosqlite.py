@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pytest_asgi.database.redirect import Redirect
 
+_CLOSE_SECONDS = 1.0  # for what the thread still has to do; it is in the user's way only if stuck
+
 
 def install(redirect: Redirect) -> Callable[[], None]:
     """Give the threads their context; return what puts aiosqlite back."""
@@ -78,6 +80,7 @@ class _Handle:
         return bool(connected._connection.in_transaction)
 
     def close(self, connected: Any) -> None:
-        """Close it and end its thread, without waiting for that."""
+        """Close it and end its thread, which tells the loop so: it must not be closed before."""
         with suppress(AttributeError):  # older versions cannot without being waited for
             connected.stop()
+            connected._thread.join(_CLOSE_SECONDS)
