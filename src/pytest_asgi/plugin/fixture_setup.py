@@ -113,7 +113,7 @@ class FixtureSetup:
         for user in users:
             pytest_private.raise_when_requested(user, error)
         if any(_is_used_by(self._item, user) for user in users):
-            self._assembly.waiting.loop.cancel_running_test(host)
+            self._assembly.waiting.loop.waiter.cancel(host)
 
     def _with_users(self, fixture: Fixture) -> list[Fixture]:
         """Return a fixture and all of a wider scope that use it, directly or not."""

@@ -45,7 +45,6 @@ class Waiting:
 
     def __init__(self, loop: SessionLoop) -> None:
         self.loop = loop
-        self._guests: list[Guest] = []
 
     def for_test(self, awaitable: Awaitable[T], item: pytest.Item) -> T:
         """Wait for the body of a test."""
@@ -54,7 +53,7 @@ class Waiting:
         except asyncio.CancelledError as cancelled:
             # The scope of a fixture raises what had happened when it is left: leave it now, so
             # that this is the test's failure and not a second one.
-            unwinding = Unwinding(cancelled, self._guests)
+            unwinding = Unwinding(cancelled, self.loop.waiter.guests)
             errors = pytest_private.tear_down_fixtures(item)
             raise_together(
                 f"{item.name} was cancelled, and its tear-down failed",
@@ -67,7 +66,7 @@ class Waiting:
         try:
             return self._wait(awaitable, f"The fixture {name!r}")
         except asyncio.CancelledError as cancelled:
-            by = canceller(self._guests)
+            by = canceller(self.loop.waiter.guests)
             raise cancelled_test(f"The fixture {name!r}", by=by) from cancelled
 
     def for_client(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -75,7 +74,7 @@ class Waiting:
         try:
             return self.loop.run(coroutine)
         except asyncio.CancelledError as cancelled:
-            crash = self.loop.take_crash()
+            crash = self.loop.waiter.take_crash()
             if crash is None:
                 raise
             raise explain_crash(crash, "The client", cancelled) from None
@@ -95,7 +94,7 @@ class Waiting:
 
     def guest(self, generator: AsyncGenerator[Any, None], name: str) -> Guest:
         """Return the keeper of an async generator that lives in the running test's task."""
-        return Guest(generator, name=name, guests=self._guests)
+        return Guest(generator, name=name, guests=self.loop.waiter.guests)
 
     def background_failures(self, name: str) -> list[BaseException]:
         """Return what has failed in the background; what was started just now may do a step.
@@ -124,7 +123,7 @@ class Waiting:
         except asyncio.CancelledError as cancelled:
             # Too late for the test. A scope in its own task raises when it is left; the fixture
             # of a wider scope that died has nobody else to say so.
-            crash = self.loop.take_crash()
+            crash = self.loop.waiter.take_crash()
             return [] if crash is None else [explain_crash(crash, name, cancelled)]
         return []
 
@@ -140,7 +139,7 @@ class Waiting:
 
     def _missed(self, name: str) -> list[BaseException]:
         """Return what first cancelled the code that was waited for, if that code went on."""
-        missed = self.loop.take_missed()[:1]
+        missed = self.loop.waiter.take_missed()[:1]
         for cause in missed:
             cause.add_note(f"{name} was cancelled by this, and caught the cancellation.")
             if isinstance(cause, DeadlockError):  # tells the place itself; raised in the loop
@@ -151,7 +150,7 @@ class Waiting:
         try:
             return self.loop.run_shared(awaitable)
         except asyncio.CancelledError as cancelled:
-            crash = self.loop.take_crash()
+            crash = self.loop.waiter.take_crash()
             if crash is None:
                 raise
             raise explain_crash(crash, name, cancelled) from None

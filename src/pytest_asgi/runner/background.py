@@ -40,20 +40,23 @@ class BackgroundFailures:
 
     def __init__(self) -> None:
         self.is_over = False  # nobody will ask again
-        self.running: Owner | None = None
+        self.running: Owner | None = None  # whose loop it is just now
+        self._unfinished: set[Owner] = set()
         self._owners: WeakKeyDictionary[object, Owner] = WeakKeyDictionary()
         self.told: list[BaseException] = []  # reported otherwise; asyncio will say it again
         self._late: list[BaseException] = []
 
     def begin(self, test: Owner) -> None:
-        """Say which test runs from now on."""
+        """Say that a test has begun."""
         self.running = test
+        self._unfinished.add(test)
 
     def end(self, test: Owner, loop: AbstractEventLoop) -> None:
-        """Say that no test runs; what nobody has taken is kept for the next one to report."""
+        """Say that a test is over; what nobody has taken is kept for the next one to report."""
         if sys.version_info < (3, 12):
             self._remember_tasks(test, loop)
         self._late.extend(test.failures)
+        self._unfinished.discard(test)
         self.running = test.context = None
 
     def handle(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -75,14 +78,15 @@ class BackgroundFailures:
         listen = context_of_test.get(listener) if context_of_test is not None else listener.get()
         if listen is not None:
             listen(BackgroundFailed(source=repr(source), exception=exception))
-        if culprit is self.running and culprit is not None:
+        if culprit in self._unfinished:
             culprit.failures.append(exception)
         else:
             self._late.append(exception)
 
     def take(self) -> list[BaseException]:
         """Return, once, what failed in the background since the last call."""
-        own = self.running.failures if self.running is not None else []
+        test = owner.get() or self.running
+        own = test.failures if test in self._unfinished else []
         failures = self._late + own
         self._late.clear()
         own.clear()

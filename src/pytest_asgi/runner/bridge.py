@@ -39,12 +39,16 @@ class Bridge:
         self._waits: list[tuple[_Carrier, Awaitable[Any]]] = []  # the latest last
 
     @types.coroutine
-    def run(self, function: Callable[[], T]) -> Generator[Any, Any, T]:
+    def run(
+        self, function: Callable[[], T], *, passenger: object = None
+    ) -> Generator[Any, Any, T]:
         """Run `function` in a greenlet of the current task and return what it returns.
 
-        Must be awaited. Whatever `function` raises is raised here.
+        Must be awaited. Whatever `function` raises is raised here. Below it, `passenger()` returns
+        the object that is given.
         """
         carrier = self._idle.pop() if self._idle else _Carrier(self)
+        carrier.passenger = passenger
         awaited = carrier.begin(function)
         while carrier.is_busy:
             try:
@@ -84,6 +88,12 @@ def is_bridged() -> bool:
     return isinstance(getcurrent(), _Carrier)
 
 
+def passenger() -> Any:
+    """Return what `Bridge.run`, below which the calling code runs, was given; else `None`."""
+    carrier = getcurrent()
+    return carrier.passenger if isinstance(carrier, _Carrier) else None
+
+
 @contextmanager
 def synchronous() -> Generator[None]:
     """Let our loop not seem to run in the block, as everywhere in synchronous code.
@@ -107,6 +117,7 @@ class _Carrier(greenlet):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(self._serve)
         self._bridge = bridge
+        self.passenger: object = None
         self.is_busy = False
         self._function: Callable[[], object] | None = None
         self._value: object = None
@@ -123,7 +134,7 @@ class _Carrier(greenlet):
 
     def take_outcome(self) -> object:
         value, error = self._value, self._error
-        self._value = self._error = self.gr_context = None
+        self._value = self._error = self.gr_context = self.passenger = None
         if error is None:
             return value
         try:

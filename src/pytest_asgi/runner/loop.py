@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from pytest_asgi import events
 from pytest_asgi.loop_driver import LoopDriver, inside_the_loop
 from pytest_asgi.runner.background import BackgroundFailures, Owner, owner
-from pytest_asgi.runner.bridge import Bridge, is_bridged
+from pytest_asgi.runner.bridge import Bridge, is_bridged, passenger
 from pytest_asgi.runner.contexts import (
     can_enter,
     copy_changes,
@@ -26,6 +26,7 @@ from pytest_asgi.runner.running_loop import (
     hide_running_loop,
     show_running_loop,
 )
+from pytest_asgi.runner.waiters import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -61,7 +62,8 @@ class SessionLoop:
         self, factory: Callable[[], AbstractEventLoop], *, home: Home, debug: bool = False
     ) -> None:
         self.background = BackgroundFailures()
-        self._crashes: list[BaseException | Host] = []
+        self._outside = Waiter()
+        self._driven = self._outside
         self._interrupts = Interrupts()
         self._bridge = Bridge()
         self._deadlocks = DeadlockWatch(self._bridge.find_waits)
@@ -70,7 +72,6 @@ class SessionLoop:
         self._home = home
         self._entered_context: Context | None = None
         self._making = threading.Lock()
-        self._test_task: asyncio.Task[Any] | None = None
 
     @property
     def is_made(self) -> bool:
@@ -112,18 +113,36 @@ class SessionLoop:
 
     def run_test(self, function: Callable[[], T], *, context: Context, name: str) -> T:
         """Run synchronous code in a new task of its own, below which `run` suspends that task."""
-        test = context.run(_become_owner, name, context)
-        self.background.begin(test)
-        self._crashes.clear()  # their fixtures raise them when they are torn down
+        return self.finish_test(self.start_test(function, context=context, name=name))
+
+    def start_test(
+        self, function: Callable[[], T], *, context: Context, name: str
+    ) -> RunningTest[T]:
+        """Make the task of a test; it takes its steps whenever the loop runs."""
+        owner = context.run(_become_owner, name, context)
+        self.background.begin(owner)
+        self._outside.crashes.clear()  # their fixtures raise them when they are torn down
+        test: RunningTest[T] = RunningTest(owner)
+        coroutine = self._capture(function, name, test)
         self._driver.begin(wait=True)
-        self._driver.dismiss_root()
         try:
-            outcome = self._run_until_complete(
-                self._capture(function, name), context, run=self._run_loop_until, name=name
-            )
+            self._driver.dismiss_root()
+            test.task = self.loop.create_task(coroutine, context=context, name=name)
         finally:
             self._driver.end()
-            self.background.end(test, self.loop)
+        return test
+
+    def finish_test(self, test: RunningTest[T]) -> T:
+        """Run the loop until a test is over; return what its function returned."""
+        assert test.owner is not None
+        assert test.task is not None
+        self.background.running = test.owner
+        self._driver.begin(wait=True)
+        try:
+            outcome: _Outcome[T] = self._drive(test, test.task, self._run_loop_until)
+        finally:
+            self._driver.end()
+            self.background.end(test.owner, self.loop)
         return outcome.unwrap()
 
     def host(
@@ -162,12 +181,12 @@ class SessionLoop:
 
         What raises then has failed in the background.
         """
-        tasks = asyncio.all_tasks(self.loop) - {self._test_task}
+        tasks = asyncio.all_tasks(self.loop) - {self._driven.task}
         while any(not task.done() for task in tasks):
             try:
                 self.run(_cancel(tasks))
             except asyncio.CancelledError:
-                crash = self.take_crash()  # of a task that calls `sys.exit`
+                crash = self.waiter.take_crash()  # of a task that calls `sys.exit`
                 if crash is None:
                     raise
                 self.background.told.remove(crash)
@@ -201,33 +220,10 @@ class SessionLoop:
         self.loop.run_until_complete = self.run  # type: ignore[method-assign, assignment]
         return self.loop
 
-    def cancel_running_test(self, cause: BaseException | Host) -> None:
-        """Cancel the running test because of an exception, or because a host has died of one."""
-        self._crashes.append(cause)
-        if self._test_task is not None:
-            self._test_task.cancel()
-
-    def take_crash(self) -> BaseException | None:
-        """Return, once, what a fixture's task raised while the running test was using it."""
-        if not self._crashes:
-            return None
-        if self._test_task is not None:
-            self._test_task.uncancel()
-        cause = self._crashes.pop(0)
-        if not isinstance(cause, Host):
-            return cause
-        cause.is_crash_told = True
-        return cause.crash
-
-    def take_missed(self) -> list[BaseException]:
-        """Return, once, what has cancelled the running test, which went on all the same.
-
-        What a host has died of is raised by its fixture.
-        """
-        missed = [cause for cause in self._crashes if not isinstance(cause, Host)]
-        for cause in missed:
-            self._crashes.remove(cause)
-        return missed
+    @property
+    def waiter(self) -> Waiter:
+        """The test whose code is calling; else the one that the loop is run for."""
+        return passenger() or self._driven
 
     def _handle_exception(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Be the loop's exception handler."""
@@ -236,12 +232,12 @@ class SessionLoop:
         # one of its callbacks; in uvloop that is where signals are handled.
         if (
             "handle" in context
-            and self._test_task is not None
+            and self._driven.task is not None
             and error is not None
             and not isinstance(error, (Exception, asyncio.CancelledError))
         ):
             self.background.told.append(error)
-            self.cancel_running_test(error)
+            self._driven.cancel(error)
         else:
             self.background.handle(loop, context)
 
@@ -279,10 +275,18 @@ class SessionLoop:
         context: Context,
         *,
         run: Callable[[asyncio.Task[T]], T],
-        name: str | None = None,
     ) -> T:
-        task = self.loop.create_task(coroutine, context=context, name=name)
-        outer, self._test_task = self._test_task, task
+        waiter, task = self._outside, self.loop.create_task(coroutine, context=context)
+        before, waiter.task = waiter.task, task
+        try:
+            return self._drive(waiter, task, run)
+        finally:
+            waiter.task = before
+
+    def _drive(
+        self, waiter: Waiter, task: asyncio.Task[T], run: Callable[[asyncio.Task[T]], T]
+    ) -> T:
+        before, self._driven = self._driven, waiter
         self._interrupts.watch(task)
         self._deadlocks.begin(task)
         self._bridge.outside = hide_running_loop()
@@ -294,9 +298,9 @@ class SessionLoop:
         finally:
             show_running_loop(self._bridge.outside)
             self._bridge.outside = None
-            self._test_task = outer
-            self._interrupts.watch(outer)
-            self._deadlocks.begin(outer)
+            self._driven = before
+            self._interrupts.watch(before.task)
+            self._deadlocks.begin(before.task)
 
     def _run_to_the_end(self, task: asyncio.Task[T], run: Callable[[asyncio.Task[T]], T]) -> T:
         # asyncio lets KeyboardInterrupt and SystemExit of *any* task stop the loop, and what a
@@ -314,7 +318,7 @@ class SessionLoop:
                 if task.done():
                     raise
                 self.background.told.append(error)
-                self.cancel_running_test(error)
+                self._driven.cancel(error)
 
     def _wait(self, awaitable: Awaitable[T]) -> T:
         try:
@@ -328,15 +332,21 @@ class SessionLoop:
         self._interrupts.raise_pending()  # the code may have caught the cancellation
         return value
 
-    async def _capture(self, function: Callable[[], T], name: str) -> _Outcome[T]:
+    async def _capture(
+        self, function: Callable[[], T], name: str, test: RunningTest[T]
+    ) -> _Outcome[T]:
         # KeyboardInterrupt and SystemExit must not pass through the loop: it would stop half-way.
         _tell(events.TestStarted, name)
         try:
-            return _Outcome(value=await self._bridge.run(function))
+            return _Outcome(value=await self._bridge.run(function, passenger=test))
         except BaseException as error:  # noqa: BLE001 - raised again outside of the loop
             return _Outcome(error=error)
         finally:
             _tell(events.TestFinished, name)
+
+
+class RunningTest(Waiter, Generic[T]):
+    """A test that was started and may have to be finished."""
 
 
 class _Outcome(Generic[T]):
