@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from asyncio import _get_running_loop
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -129,8 +130,9 @@ class LoopDriver:
         if root is None or root.done():  # anybody may cancel every task there is
             root = self._root = self.loop.create_task(_stay(self.loop), name="pytest-asgi")
         try:
-            with suppress(asyncio.CancelledError):  # of the root
-                self._run_loop_until(root)
+            self._run_loop_until(root)
+        except asyncio.CancelledError:  # of the root
+            pass
         except RuntimeError:  # stopped before its task was complete: that is how it ends here
             if not task.done():
                 raise
@@ -222,19 +224,11 @@ async def _stay(loop: asyncio.AbstractEventLoop) -> None:
 
 def outside_loops(function: Callable[[], T]) -> T:
     """Call `function` where no loop is running: in a thread if one is running here."""
-    if not _is_loop_running():
+    if _get_running_loop() is None:
         return function()
     context = copy_context()
     with ThreadPoolExecutor(1, "pytest-asgi") as executor:
         return executor.submit(context.run, function).result()
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def inside_the_loop() -> BridgeError:

@@ -103,7 +103,10 @@ RESPONSES = st.fixed_dictionaries(
         "status": st.sampled_from([200, 201, 204, 301, 302, 303, 304, 307, 404, 500]),
         "headers": RESPONSE_HEADERS,
         "parts": st.lists(
-            st.sampled_from([b"", b"{}", b"\xe4", "ü".encode(), gzip.compress(b"{}")]), max_size=3
+            st.sampled_from(
+                [b"", b"{}", b'{"a":', b"[1]}\n", b"\xe4", "ü".encode(), gzip.compress(b"{}")]
+            ),
+            max_size=3,
         ),
     }
 )

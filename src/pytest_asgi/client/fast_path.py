@@ -10,7 +10,6 @@ over them. With a release that has moved one there is no fast path.
 
 from __future__ import annotations
 
-import json as jsonlib
 from datetime import timedelta
 from logging import INFO, getLogger
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,6 +28,7 @@ from pytest_asgi.client.plans import (
     keep,
     share_plans,
 )
+from pytest_asgi.client.quick_json import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -60,11 +60,6 @@ _log = getLogger("httpx2")
 # What the logger has found out about its levels; to ask it takes as long as to make the scope.
 # Where there is no such thing, it is asked.
 _levels: dict[int, bool] = getattr(_log, "_cache", {})
-
-# Without a look for circles: whoever goes round in one ends in a RecursionError.
-_encode_json = jsonlib.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
-).encode
 
 # A user's own header of these names changes what httpx2 makes of bodies and cookies.
 _UNPLANNED = frozenset({b"content-length", b"cookie", b"transfer-encoding"})
@@ -318,7 +313,7 @@ def _encode_body(content: object, json: object) -> tuple[str, bytes] | None:
     """Return the kind of a body and the body; `None` if httpx2's own code has to make it."""
     try:
         if content is None:
-            return "json", _encode_json(json).encode()
+            return "json", write_json(json)
         body = content.encode() if isinstance(content, str) else content
     except (
         RecursionError,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from pytest_asgi.client.quick_json import read_json
+
 if TYPE_CHECKING:
     from pytest_asgi.asgi.types import RawHeaders
 
@@ -34,6 +36,14 @@ class LazyResponse(httpx2.Response):
             return self.headers
         self._become_plain()
         return getattr(self, name)
+
+    def json(self, **options: Any) -> Any:
+        """Return the value of the content, as JSON."""
+        if not options:
+            value = read_json(self._content)
+            if value is not None:
+                return value[0]
+        return super().json(**options)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Become a plain response first, because a copy or a pickle names the class."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asgi.client.end_of_main import watch_the_end
@@ -45,7 +44,7 @@ class OwnLoop:
     def _run_here(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if not self._driver.begin():
             return self._driver.wait_beside(coroutine)
-        task = self._driver.loop.create_task(coroutine, context=copy_context())
+        task = self._driver.loop.create_task(coroutine)
         try:
             return self._driver.run_until_complete(task)
         except BaseException:
