@@ -249,6 +249,21 @@ PROMISES = (
         "A mark gives a test a database of its own, or keeps what it writes.",
     ),
     Promise(
+        "database.contexts",
+        "Code that runs at the same time in two contexts, with a database each, shares a pool and"
+        " never a database.",
+    ),
+    Promise(
+        "database.unpooled-refused",
+        "A connection without a pool is refused where a test has another database than it leads"
+        " to.",
+    ),
+    Promise(
+        "database.sqlite-guard",
+        "`ATTACH` leads to private databases too, and a connection made past `sqlite3.connect` is"
+        " refused.",
+    ),
+    Promise(
         "database.schema",
         "The tables are made once, by SQLAlchemy metadata, Alembic, SQL files or functions.",
     ),

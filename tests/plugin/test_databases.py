@@ -202,6 +202,44 @@ def test_a_mark_gives_a_test_a_database_of_its_own(shop: World) -> None:
     shop.passes(3)
 
 
+@promise("database.unpooled-refused")
+def test_a_connection_that_is_kept_does_not_lead_to_another_tests_database(
+    file_shop: World,
+) -> None:
+    file_shop.write(
+        test_a="""
+            import sqlite3
+
+            import pytest
+            from pytest_asgi.errors import IsolationError
+
+            kept = []
+
+            def keep():
+                kept.append(sqlite3.connect("users.db"))
+                return kept[-1].execute("SELECT name FROM users").fetchall()
+
+            def test_before():
+                assert keep() == []
+
+            @pytest.mark.asgi(isolation="clone")
+            async def test_own(client):
+                with pytest.raises(IsolationError, match="has one of its own"):
+                    kept[0].execute("DELETE FROM users")
+                await client.post("/users/bob")
+                assert keep() == [("bob",)]
+
+            def test_after():
+                assert kept[0].execute("SELECT name FROM users").fetchall() == []
+                with pytest.raises(IsolationError, match="opened for an earlier test"):
+                    kept[1].execute("DELETE FROM users")
+                kept[0].close()
+        """
+    )
+
+    file_shop.passes(3)
+
+
 @promise("database.isolation")
 def test_a_mark_keeps_what_a_test_writes(shop: World) -> None:
     shop.write(

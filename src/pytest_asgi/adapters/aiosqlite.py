@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_asgi.database.redirect import Redirect
 
+# What a connection may do wherever it leads.
+_ENDINGS = frozenset({"close", "interrupt", "rollback"})
+
 _CLOSE_SECONDS = 1.0  # for what the thread still has to do; it is in the user's way only if stuck
 
 
@@ -49,6 +52,8 @@ def install(redirect: Redirect) -> Callable[[], None]:
     def executing(original: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         @wraps(original)
         def execute(self: Any, function: Any, *args: Any, **options: Any) -> Awaitable[Any]:
+            if getattr(function, "__name__", "") not in _ENDINGS:
+                redirect.check(self)
             if not is_recording():
                 return original(self, function, *args, **options)
             return original(self, _context().run, function, *args, **options)

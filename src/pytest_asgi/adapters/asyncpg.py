@@ -114,6 +114,8 @@ class _Asyncpg:
         def check_open(connected: Any) -> None:
             if connected.is_closed():
                 self._connections.explain_closed(connected)
+            else:
+                self._redirect.check(connected)
             original(connected)
 
         return check_open

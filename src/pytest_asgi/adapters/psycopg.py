@@ -217,6 +217,8 @@ class _Psycopg:
         def send(
             cursor: Any, query: Any, parameters: Any = None, *args: Any, **options: Any
         ) -> Send:
+            if not cursor._conn.closed:
+                self._redirect.check(cursor._conn)
             opened = self._connections.get(cursor._conn) if is_recording() else None
             if opened is None:
                 return original(cursor, query, parameters, *args, **options)

@@ -60,6 +60,7 @@ class OpenConnection:
         loop: The event loop that it is bound to, if it is to one.
         taken_at: The line that has taken it from its pool; `None` while it lies there.
         is_pooled: Whether it belongs to a pool that tells when it is taken and given back.
+        is_over: Whether its store is gone.
         owner: Whose it is: of the test in whose context it was opened or taken, if of one.
     """
 
@@ -82,6 +83,7 @@ class OpenConnection:
         self.loop = loop
         self.taken_at: Place | None = None
         self.is_pooled = False
+        self.is_over = False
         self.is_taken = False
         self.owner = _owner.get()
         self._reference = ref(connection)
@@ -111,8 +113,10 @@ class OpenConnection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether its store has moved to another database since."""
-        return self.store is not None and self.store.address != self._address
+        """Whether its store is gone, or has moved to another database since."""
+        if self.store is None:
+            return False
+        return self.is_over or self.store.address != self._address
 
     @property
     def is_held(self) -> bool:
@@ -207,8 +211,13 @@ class Connections:
         except TypeError:  # not every driver's connections can be referred to weakly
             return None
 
+    def end_of(self, store: Store) -> None:
+        """Be told that a store is about to be closed."""
+        for each in self:
+            each.is_over = each.is_over or each.store is store
+
     def close_stale(self) -> None:
-        """Close those whose store has moved to another database; pools open others by themselves.
+        """Close those whose database is not the store's any more; pools open others by themselves.
 
         What an app holds for long without a pool cannot be replaced for it; so that nobody wonders
         why it is closed, `explain_closed` tells.
@@ -225,7 +234,7 @@ class Connections:
         """
         opened = self.get(connection)
         if opened is not None and opened.is_stale:
-            raise _moved(opened)
+            raise moved(opened)
 
     # --- around a test --------------------------------------------------------------------------
 
@@ -279,6 +288,12 @@ class Connections:
         return any(each.loop is loop for each in (*self, *pools))
 
 
+_LET_A_POOL_DO_IT = (
+    "Open the connection in the test, in a fixture of the test's scope, or let a pool do it"
+    " (`asyncpg.create_pool`, `psycopg_pool`, SQLAlchemy's engine)."
+)
+
+
 def describe(place: Place | None) -> str:
     """Return a place as an editor can open it."""
     if place is None:
@@ -287,12 +302,24 @@ def describe(place: Place | None) -> str:
     return f"{file}:{line} in {function}"
 
 
-def _moved(opened: OpenConnection) -> IsolationError:
+def moved(opened: OpenConnection) -> IsolationError:
+    """Return the error of a connection to a database that is not the store's any more."""
     return IsolationError(
         f"A connection of {opened.driver} to {opened.target} was opened for an earlier test, and"
         f" the database is another one now. It was opened at {describe(opened.opened_at)}.",
         why="A test changed the schema, or had a database of its own, so the tests after it got a"
         " fresh one. Pools connect anew by themselves; a connection without a pool cannot.",
-        fix="Open the connection in the test, in a fixture of the test's scope, or let a pool do"
-        " it (`asyncpg.create_pool`, `psycopg_pool`, SQLAlchemy's engine).",
+        fix=_LET_A_POOL_DO_IT,
+    )
+
+
+def leads_elsewhere(opened: OpenConnection) -> IsolationError:
+    """Return the error of a connection to another database than the test's own."""
+    return IsolationError(
+        f"A connection of {opened.driver} to {opened.target} leads to the database that tests"
+        " share, and this test has one of its own. It was opened at"
+        f" {describe(opened.opened_at)}.",
+        why="It was opened before the test, or by another one. Pools connect anew by themselves; a"
+        " connection without a pool, or one that is held for long, cannot.",
+        fix=_LET_A_POOL_DO_IT,
     )

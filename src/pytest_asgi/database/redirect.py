@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_asgi.database.connections import Connections
+from pytest_asgi.database.connections import Connections, leads_elsewhere, moved
 from pytest_asgi.errors import DatabaseRefusedError
 
 if TYPE_CHECKING:
@@ -95,6 +95,20 @@ class Redirect:
     async def await_leads_home(self, opened: OpenConnection) -> bool:
         """Tell what `leads_home` does, and let the loop go on meanwhile."""
         return not opened.is_stale and await self.await_store_for(opened.target) is opened.store
+
+    def check(self, connection: Any) -> None:
+        """Be told that the calling code is about to use a driver's connection.
+
+        Raises:
+            IsolationError: It leads to another database than the calling code would connect to.
+        """
+        opened = self.connections.get(connection)
+        if opened is None or opened.store is None or opened.is_upkeep:
+            return
+        if opened.is_stale:
+            raise moved(opened)
+        if current(opened.store) is not opened.store:
+            raise leads_elsewhere(opened)
 
     def close(self) -> None:
         """Close every store; what still connects, in the background perhaps, is refused."""

@@ -194,6 +194,7 @@ class Databases:
         if settings_of_test(item, self._project.settings).isolation == "clone":
             for store in self.stores():
                 clone = self._clones.enter_context(closing(store.fork()))
+                self._clones.callback(self.redirect.connections.end_of, clone)
                 self._clones.enter_context(diverted_to(clone))
                 self._baselines.begin(clone)
         self.redirect.connections.begin_test()

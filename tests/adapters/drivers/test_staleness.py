@@ -1,9 +1,10 @@
 """When a store has moved, or another is meant, nobody is handed a connection to the old one."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import psycopg
@@ -162,3 +163,58 @@ async def test_nothing_complains_of_what_was_closed_for_being_stale(redirect: Re
 
     del synchronous, connection
     gc.collect()  # warnings are errors
+
+
+@promise("database.unpooled-refused")
+async def test_a_connection_of_before_is_refused_where_another_database_is_meant(
+    redirect: Redirect,
+) -> None:
+    asynchronous = await asyncpg.connect(ADDRESS)
+    synchronous = psycopg.connect(ADDRESS, autocommit=True)
+    own: Any = cast("Any", redirect.stores[0]).at("private_b")
+
+    with diverted_to(own):
+        with pytest.raises(IsolationError, match="and this test has one of its own"):
+            await asynchronous.fetch(QUESTION)
+        with pytest.raises(IsolationError, match="and this test has one of its own") as caught:
+            synchronous.execute(QUESTION)
+        opened_here = await asyncpg.connect(ADDRESS)
+        assert await opened_here.fetchval(QUESTION) == "private_b"
+    redirect.connections.end_of(own)
+    with pytest.raises(IsolationError, match="was opened for an earlier test"):
+        await opened_here.fetchval(QUESTION)
+
+    assert f"{__file__}:" in str(caught.value)
+    assert await asynchronous.fetchval(QUESTION) == "private_a"
+    synchronous.close()
+    await asynchronous.close()
+    await opened_here.close()
+
+
+@promise("database.contexts")
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_two_contexts_share_a_pool_and_never_a_database(
+    redirect: Redirect, driver: str
+) -> None:
+    engine = create_async_engine(f"postgresql+{driver}://shop@db.example.com/shop")
+    async with engine.connect() as connection:
+        await connection.scalar(text(QUESTION))
+    store: Any = redirect.stores[0]
+    both_have_one = asyncio.Barrier(2)
+
+    async def see(name: str) -> set[str]:
+        with diverted_to(store.at(name)):
+            return {await ask() for _ in range(3)}
+
+    async def ask() -> str:
+        async with engine.connect() as connection:
+            await both_have_one.wait()  # so the pool has to hold connections to both
+            name = str(await connection.scalar(text(QUESTION)))
+        await both_have_one.wait()  # and they lie in it, for either to take
+        return name
+
+    async with asyncio.timeout(10):
+        seen = await asyncio.gather(see("private_a"), see("private_b"))
+
+    assert list(seen) == [{"private_a"}, {"private_b"}]
+    await engine.dispose()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from sqlite3 import connect as connect_imported_early
 from typing import Any
 
 import aiosqlite
@@ -160,11 +159,6 @@ def test_a_database_in_memory_and_a_temporary_one_are_as_ever(redirect: Redirect
         assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
         connection.close()
     assert redirect.stores == []
-
-
-def test_a_function_that_was_imported_before_the_driver_was_changed_is_not_redirected() -> None:
-    # Said in the docs: the plugin is loaded before any code of the project is.
-    assert connect_imported_early is sqlite3.connect
 
 
 async def test_aiosqlite_connects_in_its_thread_where_its_maker_would(

@@ -39,6 +39,11 @@ def read_address(database: Any, *, is_uri: bool) -> Address:
     return _read_uri(text)
 
 
+def lead_to(uri: str, address: Address) -> str:
+    """Return a URI of ours with what `address` says beside the file."""
+    return f"{uri}{'&' if '?' in uri else '?'}{address.options}".rstrip("?&")
+
+
 def _read_uri(text: str) -> Address:
     parts = urlsplit(text)
     path, query = unquote(parts.path), dict(parse_qsl(parts.query))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import ref
 
 from pytest_asgi.adapters.connecting import register
@@ -39,7 +39,7 @@ class Lead:
         self.store = store
         self.address: Mapping[str, Any] = store.address
         self.opened: OpenConnection | None = None
-        self._explain: Callable[[Any], None] | None = None
+        self._check: Callable[[Any], None] | None = None
 
     @property
     def place(self) -> str:
@@ -51,7 +51,7 @@ class Lead:
         self, redirect: Redirect, connection: Any, handle: Handle, *, loop: Any = None
     ) -> None:
         """Let the redirect know the connection, by the object that the app has of it."""
-        self._explain = redirect.connections.explain_closed
+        self._check = redirect.check
         with suppress(TypeError):  # a class of the app's own, which nothing can refer to weakly
             self.opened = register(
                 redirect,
@@ -63,10 +63,29 @@ class Lead:
                 loop=loop,
             )
 
-    def explain_closed(self, connection: sqlite3.Connection) -> None:
-        """Be told that the app uses a connection that is closed."""
-        if self._explain is not None:
-            self._explain(connection)
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Be told that the app uses a connection, closed or not."""
+        if self._check is not None:
+            self._check(connection)
+
+
+class Attaching(Protocol):
+    """Knows where to lead what a connection attaches."""
+
+    def is_meant(self, sql: Any, *, in_script: bool = False) -> bool:
+        """Tell whether a statement attaches a database, or whether a script may."""
+
+    def lead(self, sql: str, parameters: Any) -> tuple[str, Any, Any]:
+        """Return a statement as it is to be executed, and the databases that it attaches then."""
+
+    def lead_script(self, script: str) -> tuple[str, Any]:
+        """Return a script as it is to be executed, and the databases that it attaches then."""
+
+    def note(self, connection: AppConnection, stores: Any) -> None:
+        """Be told that the databases have been attached."""
+
+    def forbid(self, connection: AppConnection) -> None:
+        """Let a connection attach nothing that is not private."""
 
 
 class AppConnection(sqlite3.Connection):
@@ -74,18 +93,19 @@ class AppConnection(sqlite3.Connection):
 
     Attributes:
         lead: Where it leads.
+        attaching: Leads what it attaches.
     """
 
     lead: Lead | None = None
+    attaching: Attaching | None = None
 
     def cursor(self, factory: Any = None) -> Any:
         """Return a cursor."""
-        try:
-            return super().cursor(AppCursor if factory is None else factory)
-        except sqlite3.ProgrammingError:
-            if self.lead is not None:
-                self.lead.explain_closed(self)
-            raise
+        if self.lead is not None:
+            self.lead.check(self)
+        if factory is not None and self.attaching is not None:
+            self.attaching.forbid(self)
+        return super().cursor(AppCursor if factory is None else factory)
 
     # The usual class does not make its cursors with its own method.
 
@@ -121,16 +141,27 @@ class AppConnection(sqlite3.Connection):
 class AppCursor(sqlite3.Cursor):
     """A cursor that tells of its statements."""
 
+    connection: AppConnection
+
     def execute(self, sql: str, parameters: Any = (), /) -> AppCursor:
         """Execute a statement."""
         opened = opened_of(self.connection) if is_recording() else None
         if opened is None:
-            super().execute(sql, parameters)
+            self._execute(sql, parameters)
             return self
         with Recording(opened, sql, parameters) as recording:
-            super().execute(sql, parameters)
+            self._execute(sql, parameters)
             recording.rows = self._rows()
         return self
+
+    def _execute(self, sql: str, parameters: Any) -> None:
+        attaching = self.connection.attaching
+        if attaching is None or not attaching.is_meant(sql):
+            super().execute(sql, parameters)
+            return
+        sql, parameters, stores = attaching.lead(sql, parameters)
+        super().execute(sql, parameters)
+        attaching.note(self.connection, stores)
 
     def executemany(self, sql: str, sets: Iterable[Any], /) -> AppCursor:
         """Execute a statement for each set of parameters."""
@@ -148,11 +179,20 @@ class AppCursor(sqlite3.Cursor):
         """Execute several statements."""
         opened = opened_of(self.connection) if is_recording() else None
         if opened is None:
-            super().executescript(script)
+            self._execute_script(script)
             return self
         with Recording(opened, script):
-            super().executescript(script)
+            self._execute_script(script)
         return self
+
+    def _execute_script(self, script: str) -> None:
+        attaching = self.connection.attaching
+        if attaching is None or not attaching.is_meant(script, in_script=True):
+            super().executescript(script)
+            return
+        script, stores = attaching.lead_script(script)
+        super().executescript(script)
+        attaching.note(self.connection, stores)
 
     def _rows(self) -> int | None:
         return self.rowcount if self.rowcount >= 0 else None  # not known of a query
@@ -195,7 +235,7 @@ class AppConnections:
 
     def add(self, connection: sqlite3.Connection, lead: Lead | None) -> None:
         """Take note of a connection."""
-        if isinstance(connection, AppConnection):
+        if isinstance(connection, AppConnection) and connection.lead is None:
             connection.lead = lead
         self._opened = [each for each in self._opened if _is_open(each.reference())]
         with suppress(TypeError):  # a class of the app's own, which nothing can refer to weakly

@@ -42,13 +42,12 @@ def is_left_alone(redirect: Redirect, name: str, asker: str) -> bool:
     """
     if name in ("", ":memory:"):
         return not name or asker not in _ENGINES
-    return (
-        is_own(name)
-        or asker in _TOOLS
-        or _is_of_a_tool(name)
-        or _is_left_to_django(asker)
-        or _is_of_a_test(redirect, name, asker)
-    )
+    return is_own(name) or is_of_a_tool(name, asker) or _is_of_a_test(redirect, name, asker)
+
+
+def is_of_a_tool(name: str, asker: str) -> bool:
+    """Tell whether a database belongs to something that tests are run with."""
+    return asker in _TOOLS or _is_named_by_a_tool(name) or _is_left_to_django(asker)
 
 
 def _is_of_a_test(redirect: Redirect, name: str, asker: str) -> bool:
@@ -71,7 +70,7 @@ def _is_left_to_django(asker: str) -> bool:
     return asker == "django" and "pytest_django" in sys.modules
 
 
-def _is_of_a_tool(name: str) -> bool:
+def _is_named_by_a_tool(name: str) -> bool:
     folder, _, file = name.replace("\\", "/").rpartition("/")
     return any(fnmatch.fnmatchcase(file, pattern) for pattern in _FILES) or any(
         each in f"{folder}/" for each in _FOLDERS
