@@ -43,6 +43,11 @@ def _server_pid(server: Server) -> int:
     return int((server.folder / supervisor.SERVER_PID).read_text())
 
 
+def _keeper_of(server: Server) -> int:
+    status = Path(f"/proc/{_server_pid(server)}/stat").read_text()
+    return int(status.rpartition(")")[2].split()[1])
+
+
 def _is_running(pid: int) -> bool:
     try:
         return "zombie" not in Path(f"/proc/{pid}/status").read_text()
@@ -120,7 +125,7 @@ def test_a_test_process_that_is_killed_leaves_no_server_and_no_folder(
 def test_a_server_whose_supervisor_was_killed_too_is_swept_by_the_next_run(homes: Homes) -> None:
     server = share_server("sleeper", _prepare, homes=homes)
     pid = _server_pid(server)
-    keeper = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    keeper = _keeper_of(server)
     os.kill(keeper, signal.SIGKILL)
     _wait_until(lambda: not _is_running(keeper))
     server.close()
@@ -162,6 +167,20 @@ def test_a_folder_stays_whole_while_an_earlier_one_of_its_name_is_taken_away(
 
     assert [path.name for path in tmp_path.iterdir()] == ["sleeper"]
     assert (folder / "ready").exists()
+
+
+def test_a_supervisor_touches_no_other_folder_of_the_same_name(homes: Homes) -> None:
+    server = share_server("sleeper", _prepare, homes=homes)
+    keeper = _keeper_of(server)
+    shutil.rmtree(server.folder)  # as a sweep may, before the supervisor has got the lock
+    server.folder.mkdir()
+    (server.folder / supervisor.IN_USE).touch()
+
+    server.close()
+    _wait_until(lambda: not _is_running(keeper))
+
+    assert [path.name for path in server.folder.iterdir()] == [supervisor.IN_USE]
+    shutil.rmtree(server.folder)
 
 
 def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(homes: Homes) -> None:
