@@ -597,6 +597,30 @@ async def test_an_exception_is_a_response_that_breaks_off_on_request(
 
 
 @ALL
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize("failure", [KeyError("app"), None])
+async def test_a_response_that_lacks_only_its_trailers_is_an_answer_on_request(
+    make_client: MakeClient, failure: Exception | None, *, is_streamed: bool
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [], "trailers": True})
+        await send({"type": "http.response.body", "body": b"whole"})
+        if failure is not None:
+            raise failure
+
+    offered: dict[str, Any] = {"http.response.trailers": {}}
+    client = make_client(app, raise_app_exceptions=False, extensions=offered)
+
+    async def visit() -> bytes:
+        async with client.stream("GET", "/") as response:
+            content: bytes = await response.aread()
+            return content
+
+    content = await visit() if is_streamed else (await client.get("/")).content
+    assert content == b"whole"
+
+
+@ALL
 async def test_a_request_that_fails_at_once_is_answered_on_request(
     make_client: MakeClient,
 ) -> None:

@@ -81,6 +81,11 @@ class Exchange:
         self._is_over = False
         self._has_left = False
 
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether the body of the response is complete, though its trailers may be owed."""
+        return self.is_complete or self._call_referee().state is State.TRAILERS_AWAITED
+
     async def run(self, app: ASGIApp) -> None:
         """Call the app and return when it does, background tasks included.
 

@@ -173,7 +173,7 @@ class Gateway:
         __tracebackhide__ = True
         if exchange.status is None:
             return self._answer_failure()
-        if self._library is not None and not exchange.is_complete:
+        if self._library is not None and not exchange.has_whole_body:
             raise cut_short(self._library)
         # No server sends a body here, whatever the app says.
         # https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2

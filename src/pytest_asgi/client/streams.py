@@ -59,8 +59,10 @@ class AppStream:
         self._is_read = True
         if not exchange.is_complete and not self._is_closed:
             self._is_closed = True
+            is_cut_short = not exchange.has_whole_body  # asked before the client leaves
             await self._gateway.close(exchange)
-            raise cut_short(self.library)
+            if is_cut_short:
+                raise cut_short(self.library)
         raise StopAsyncIteration
 
     async def _read(self) -> bytes | None:
