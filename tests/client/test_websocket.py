@@ -329,9 +329,13 @@ async def test_a_path_without_a_route_is_told_as_such(path: str) -> None:
 
 
 async def test_a_route_that_refuses_is_not_taken_for_none() -> None:
-    with pytest.raises(WebSocketRejectedError, match=r"^The app closed .*/refusing with 1000"):
+    with pytest.raises(
+        WebSocketRejectedError, match=r"^The app closed .*/refusing with 1000"
+    ) as refused:
         async with AsyncClient(app_with_routes()).websocket("/refusing"):
             pass
+
+    assert "route" not in refused.value.fix
 
 
 async def test_a_denial_is_a_response() -> None:

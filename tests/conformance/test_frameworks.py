@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_asgi import AsyncClient, WebSocketRejectedError
+from pytest_asgi import AsyncClient, WebSocketRejectedError, WebSocketUpgradeError
 from pytest_asgi.asgi.rules import rules_mode
 from pytest_asgi.asgi.types import ASGIApp
 from tests.conformance.websocket import converse
@@ -127,3 +127,13 @@ async def test_fastapi_may_refuse_a_connection_with_the_errors_of_its_validation
     reason: Any = refused.value.reason
     assert reason[0]["loc"] == ["path", "number"]
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@promise("websocket.route")
+@pytest.mark.parametrize("framework", ["falcon", "litestar", "quart"], indirect=True)
+async def test_a_framework_that_has_found_nothing_may_have_no_route(app: ASGIApp) -> None:
+    with pytest.raises(WebSocketUpgradeError) as refused:
+        async with AsyncClient(app, lifespan=False).websocket("/nowhere"):
+            pass
+
+    assert refused.value.fix.startswith("Perhaps the app has no WebSocket route for /nowhere.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asgi.asgi.websocket import ABNORMAL_CLOSURE
@@ -41,6 +42,15 @@ _PEERS: Mapping[type[WebSocketError], Mapping[str, tuple[str, ...]]] = {
     WebSocketInvalidTypeReceived: {"WebSocketInvalidTypeReceived": _CLIENTS},
 }
 
+_EXPECT_IT = (
+    "Send what the app asks for: headers, cookies, subprotocols. If it is to refuse, expect it "
+    "with `pytest.raises(WebSocketUpgradeError)`."
+)
+_COMPARE_ROUTES = (
+    "Compare the path with those of the app's routes, their prefixes and mounts included; the "
+    "route is one for WebSockets"
+)
+
 
 def make_disconnect(closing: Closing) -> WebSocketDisconnect:
     """Return what says that a connection is closed."""
@@ -59,19 +69,16 @@ def make_upgrade_error(
         exchange: The app's side of it; `None` if it was not the app that answered.
     """
     closing = None if exchange is None else exchange.closing
-    fix = (
-        "Send what the app asks for: headers, cookies, subprotocols. If it is to refuse, expect "
-        "it with `pytest.raises(WebSocketUpgradeError)`."
-    )
+    fix = _EXPECT_IT
+    if exchange is not None and _is_not_found(response.status_code, closing):
+        why_not = f"Perhaps the app has no WebSocket route for {exchange.scope['path']}"
+        fix = f"{why_not}. {_COMPARE_ROUTES}.\n\n{_EXPECT_IT}"
     if exchange is not None and closing is not None and closing.code != ABNORMAL_CLOSURE:
         what = f"The app closed {response.url} with {_name(closing)} instead of accepting it."
         if _is_without_route(exchange.scope):
             path = exchange.scope["path"]
             what = f"The app has no WebSocket route for {path}.\n\n{what}"
-            fix = (
-                "Compare the path with those of the app's routes, their prefixes and mounts "
-                f'included; the route is one for WebSockets: `@app.websocket("{path}")`.'
-            )
+            fix = f'{_COMPARE_ROUTES}: `@app.websocket("{path}")`.'
         return _kind(WebSocketRejectedError)(
             what,
             why=f"A server answers this with {response.status_code}.",
@@ -100,6 +107,16 @@ def _is_without_route(scope: Scope) -> bool:
     router.
     """
     return "router" in scope and hasattr(scope.get("endpoint", scope["router"]), "routes")
+
+
+def _is_not_found(status: int, closing: Closing | None) -> bool:
+    """Tell whether an app says that there is nothing: with no such route, or of its own accord.
+
+    Frameworks say so by the status, by a code that ends like it, or by its name.
+    """
+    if closing is None or closing.code == ABNORMAL_CLOSURE:
+        return status == HTTPStatus.NOT_FOUND
+    return closing.code % 1000 == HTTPStatus.NOT_FOUND or closing.reason == "Not Found"
 
 
 def make_invalid_type(event: Any, wanted: str) -> WebSocketInvalidTypeReceived:
