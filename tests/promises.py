@@ -174,7 +174,7 @@ PROMISES = (
     Promise("client.cancellation", "Cancelling a test cancels the app; its tear-down runs."),
     Promise("client.timeout", "A read timeout is a deadline, and says where the app waits."),
     Promise("client.secure-cookies", "A Secure cookie that is held back is told."),
-    Promise("client.trio", "`AsyncClient` works on trio."),
+    Promise("client.trio", "`AsyncClient` works on trio, and `TestClient` runs an app there."),
     Promise("client.httpx", "`pytest_asgi.httpx.ASGITransport` does the same for HTTPX 0.28."),
     Promise("client.test-client", "`TestClient` works in sync and in async tests, on one loop."),
     # --- websockets --------------------------------------------------------------------------

@@ -454,9 +454,9 @@ def test_the_loop_of_its_own_may_be_chosen(alone: None) -> None:
 # --- mistakes --------------------------------------------------------------------------------
 
 
-def test_another_backend_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'trio'"):
-        TestClient(hello, backend="trio")
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'curio'"):
+        TestClient(hello, backend="curio")
 
 
 def test_an_unknown_option_of_the_backend_is_refused() -> None:

@@ -20,7 +20,6 @@ from pytest_asgi.client.sync_transport import SyncTransport, add_template
 from pytest_asgi.client.verbs import make_verb
 from pytest_asgi.client.waiting import Waiter
 from pytest_asgi.client.websockets.sync_session import WebSocketTestSession, make_session
-from pytest_asgi.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
@@ -66,9 +65,9 @@ class TestClient(httpx2.Client):
         base_url: What relative URLs are relative to.
         raise_server_exceptions: Raise what the app lets escape, instead of answering 500.
         root_path: Where the app is mounted.
-        backend: `"asyncio"`.
+        backend: `"asyncio"`, or `"trio"`: the app then runs on trio, in a thread of its own.
         backend_options: `debug` and `loop_factory` of a loop that is made only if the test
-            brings none.
+            brings none; or what `trio.run` takes.
         cookies: Cookies of every request.
         headers: Headers of every request.
         follow_redirects: Whether redirects are followed.
@@ -110,11 +109,10 @@ class TestClient(httpx2.Client):
         **options: Unpack[CallOptions],
     ) -> None:
         __tracebackhide__ = True
-        _require_asyncio(backend)
         options["extensions"] = {**_EXTENSIONS, **(options.get("extensions") or {})}
         self.app_state: dict[str, Any] = {}
         self._lifespans: list[Lifespan] = []
-        self._waiter = Waiter(backend_options or {}, in_thread=in_thread)
+        self._waiter = Waiter(backend_options or {}, in_thread=in_thread, backend=backend)
         self._app_transport = SyncTransport(
             self._waiter,
             modernize(app),
@@ -348,7 +346,7 @@ class TestClient(httpx2.Client):
             self._release()
             raise
         self._lifespans.append(lifespan)
-        self.portal = self.portal or Portal(self._waiter)
+        self.portal = self.portal or self._waiter.portal or Portal(self._waiter)
         return self
 
     def __exit__(
@@ -381,13 +379,3 @@ class TestClient(httpx2.Client):
         finally:
             self.portal = None
             self._waiter.close()
-
-
-def _require_asyncio(backend: str) -> None:
-    __tracebackhide__ = True
-    if backend != "asyncio":
-        raise SettingsError(
-            f"TestClient cannot use the backend {backend!r}.",
-            why="It shares the loop of the test, and the loop of its own is asyncio's.",
-            fix='Leave `backend` out, or use "asyncio".',
-        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import httpx2
 
+from pytest_asgi.asgi.tasks import let_others_run
 from pytest_asgi.asgi.websocket import NORMAL_CLOSURE, SWITCHING_PROTOCOLS
 from pytest_asgi.client.websockets.handshake import CONNECTION
 from pytest_asgi.client.websockets.peers import make_invalid_type, make_upgrade_error
@@ -175,7 +175,7 @@ class WebSocketTestSession:
             exchange.push(data)
         else:
             exchange.push_raw(message)
-        await asyncio.sleep(0)  # Let the app see it, as if it ran beside the test.
+        await let_others_run()  # Let the app see it, as if it ran beside the test.
 
 
 def make_session(
