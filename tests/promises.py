@@ -224,6 +224,7 @@ PROMISES = (
         "database.verification",
         "A check of `db` that fails shows the nearest rows and the columns that differ.",
     ),
+    Promise("database.awaited", "An answer of `db` that nobody has awaited is no true one."),
     Promise(
         "database.models",
         "`db` takes classes of SQLAlchemy and SQLModel, tables, statements and names of tables.",

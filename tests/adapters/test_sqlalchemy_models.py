@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -180,6 +181,32 @@ async def test_a_column_that_is_not_there(db: Database) -> None:
         await db.count(tags, xyz=1)
 
 
+async def test_what_is_no_condition(db: Database) -> None:
+    with pytest.raises(DatabaseError, match=r"is no condition(.|\n)*as keywords"):
+        await db.has(User, {"email": "ada@b.c"})
+
+
+async def test_a_class_whose_table_is_not_there(db: Database) -> None:
+    await db.execute("drop table animals")
+
+    for answer in (
+        db.count(Animal),
+        db.all(sa.select(Animal.id)),
+        db.make(Animal),
+        db.execute(sa.delete(Animal)),
+    ):
+        with pytest.raises(DatabaseError, match="There is no table 'animals'") as raised:
+            await answer
+        assert raised.value.__suppress_context__
+
+
+async def test_what_a_driver_refuses_is_raised_without_what_lies_between(db: Database) -> None:
+    with pytest.raises(sa.exc.IntegrityError, match=r"users\.email") as raised:
+        await db.make(User, email="ada@b.c")
+
+    assert not [entry for entry in raised.traceback if "sqlalchemy" in Path(entry.path).parts]
+
+
 @promise("database.models")
 async def test_a_table_gives_dictionaries(db: Database) -> None:
     at = datetime(2024, 2, 29, 12, 0)  # noqa: DTZ001 - a column without a zone
@@ -202,6 +229,14 @@ async def test_statements(db: Database) -> None:
         await db.one(sa.select(User.email))
     with pytest.raises(VerificationError, match=r"2 rows(.|\n)*id=1, email='ada@b.c'"):
         await db.one(sa.select(User.id, User.email))
+
+
+async def test_parameters_of_statements(db: Database) -> None:
+    await db.execute(sa.text("update users set nickname = :nick"), {"nick": "X"})
+    await db.execute(sa.insert(Hero), {"name": "A"}, {"name": "B"})
+
+    assert await db.count(User, nick="X") == 2
+    assert [hero.name for hero in await db.all(Hero)] == ["A", "B"]
 
 
 async def test_a_joined_collection_does_not_repeat_its_owner(db: Database) -> None:
@@ -290,6 +325,13 @@ def test_made_up_values_are_the_same_in_every_test(store: SmallStore, models: Mo
 async def test_what_cannot_be_made(db: Database) -> None:
     with pytest.raises(DatabaseError, match="cannot be made"):
         await db.make(int)
+
+
+async def test_an_attribute_that_is_not_there_is_not_made(db: Database) -> None:
+    with pytest.raises(DatabaseError, match=r"User has no attribute 'emial'(.|\n)*'email'"):
+        await db.make(User, emial="x")
+    with pytest.raises(DatabaseError, match=r"Hero has no attribute 'x'(.|\n)*Name one"):
+        await db.make(Hero, x=1)
 
 
 async def test_making_needs_polyfactory(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,3 +219,10 @@ async def test_sql_for_a_store_that_speaks_none(store: SmallStore) -> None:
 
     with pytest.raises(DatabaseError, match="does not speak SQL"):
         await db.fetch("select 1")
+
+
+async def test_sql_is_fetched_as_text(db: Database) -> None:
+    statement: Any = ["select 1"]
+
+    with pytest.raises(DatabaseError, match=r"cannot run \['select 1'\](.|\n)*db\.session"):
+        await db.fetch(statement)

@@ -133,6 +133,19 @@ async def test_a_block_that_fails_raises_its_own_error(
         bool(changes)
 
 
+async def test_a_block_that_is_entered_in_the_other_way(
+    async_db: Database, db: SyncDatabase
+) -> None:
+    mistaken: Any = async_db.changes()
+    with pytest.raises(DatabaseError, match="    async with"), mistaken:
+        pass
+
+    mistaken = db.changes()
+    with pytest.raises(DatabaseError, match="    with"):
+        async with mistaken:
+            pass
+
+
 async def test_a_table_that_nobody_wrote_to_is_empty(async_db: Database) -> None:
     changes = await async_db.changes()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from difflib import get_close_matches
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_asgi.adapters.polyfactory import ModelFactory
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ForeignKeyConstraint, Table
     from sqlalchemy.orm import Mapper, Session
+
+__tracebackhide__ = True  # a failure ends in the user's line
 
 
 class Maker:
@@ -35,13 +39,8 @@ class Maker:
         A column is left to the model if it may be empty, has a default, or is counted by the
         database.
         """
-        mapper = mapper_of(model)
-        if mapper is None:
-            raise DatabaseError(
-                f"{model!r} cannot be made.",
-                why="`db.make` takes a mapped class of SQLAlchemy's or SQLModel's.",
-                fix='Write the row: `db.execute("insert into …")`.',
-            )
+        mapper = require_mapper(model)
+        _require_attributes(model, values)
         factory = ModelFactory(model, lambda column: _is_needed(column, mapper))
         given = {**_empty_arguments(model, mapper), **values}
         self._making.append(model)
@@ -63,6 +62,36 @@ class Maker:
             _attribute(mapper, key.parent): getattr(row, _attribute(parent, key.column))
             for key in constraint.elements
         }
+
+
+def require_mapper(model: type[Any]) -> Mapper[Any]:
+    """Return the mapper of a class whose rows can be made.
+
+    Raises:
+        DatabaseError: It is not mapped.
+    """
+    mapper = mapper_of(model)
+    if mapper is None:
+        raise DatabaseError(
+            f"{model!r} cannot be made.",
+            why="`db.make` takes a mapped class of SQLAlchemy's or SQLModel's.",
+            fix='Write the row: `db.execute("insert into …")`.',
+        )
+    return mapper
+
+
+def _require_attributes(model: type[Any], values: Mapping[str, Any]) -> None:
+    """Refuse what the class has not; SQLModel's constructors would not say so."""
+    known = {*dir(model), *signature(model.__init__).parameters}
+    unknown = next((name for name in values if name not in known), None)
+    if unknown is not None:
+        columns = [each.key for each in require_mapper(model).attrs]
+        similar = get_close_matches(unknown, columns)
+        raise DatabaseError(
+            f"{model.__name__} has no attribute {unknown!r}.",
+            why=f"It has: {', '.join(columns)}.",
+            fix=f"Did you mean {similar[0]!r}?" if similar else "Name one of them.",
+        )
 
 
 def _needed_references(

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytest_asgi.adapters.sqlalchemy_failures import EndingInTheTest
 from pytest_asgi.adapters.sqlalchemy_mappers import mapper_of
 from pytest_asgi.database.redirect import connecting_directly
 from pytest_asgi.errors import DatabaseError, MissingExtraError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from pytest_asgi.database.sources import Source
     from pytest_asgi.database.stores import Row, Store
+
+__tracebackhide__ = True  # a failure ends in the user's line
 
 # Each keeps a connection for the next call. A store that moves leaves an engine behind, and a
 # session has few stores.
@@ -47,9 +50,10 @@ class Models:
         statement = _select(what)
         if statement is None:
             return None
-        return _Query(self._engine(store), what, statement, criteria)
+        _require_conditions(criteria)
+        return _Query(store, self._engine(store), what, statement, criteria)
 
-    def execute(self, store: Store, statement: object) -> bool:
+    def execute(self, store: Store, statement: object, parameters: Sequence[Any]) -> bool:
         """Run a statement and commit."""
         if "sqlalchemy" not in sys.modules:
             return False
@@ -57,16 +61,18 @@ class Models:
 
         if not isinstance(statement, Executable):
             return False
-        with self.session(store) as session:
-            session.execute(statement)
+        values = parameters[0] if len(parameters) == 1 else [*parameters] or None
+        with EndingInTheTest(store, statement), self.session(store) as session:
+            session.execute(statement, values)
             session.commit()
         return True
 
     def make(self, store: Store, model: type[Any], values: Mapping[str, Any], seed: int) -> Any:
         """Write a row with these values and made up ones, and the rows that it refers to."""
-        from pytest_asgi.adapters.sqlalchemy_making import Maker
+        from pytest_asgi.adapters.sqlalchemy_making import Maker, require_mapper
 
-        with self.session(store) as session:
+        table = require_mapper(model).local_table
+        with EndingInTheTest(store, table), self.session(store) as session:
             made = Maker(session, seed).make(model, values)
             session.commit()
             session.refresh(made)
@@ -128,10 +134,16 @@ class _Query:
     """The rows of a `select()`."""
 
     def __init__(
-        self, engine: Engine, what: Any, statement: Select[Any], criteria: Sequence[Any]
+        self,
+        store: Store,
+        engine: Engine,
+        what: Any,
+        statement: Select[Any],
+        criteria: Sequence[Any],
     ) -> None:
         self.name = str(getattr(what, "__name__", getattr(what, "fullname", "the query")))
         self.conditions = ", ".join(map(_text, criteria))
+        self._store = store
         self._engine = engine
         self._statement = statement.where(*criteria)
         self._is_table = what is not statement and mapper_of(what) is None
@@ -143,7 +155,7 @@ class _Query:
         statement = self._narrow(where)
         if limit is not None:
             statement = statement.limit(limit)
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self._ending_in_the_test(), Session(self._engine, expire_on_commit=False) as session:
             result = session.execute(statement)
             if self._is_table:
                 return [dict(row) for row in result.mappings()]
@@ -160,7 +172,7 @@ class _Query:
         from sqlalchemy.orm import Session
 
         rows = self._narrow(where).order_by(None).subquery()
-        with Session(self._engine) as session:
+        with self._ending_in_the_test(), Session(self._engine) as session:
             return session.scalar(select(func.count()).select_from(rows)) or 0
 
     def show(self, row: Any) -> Mapping[str, Any]:
@@ -176,6 +188,9 @@ class _Query:
         mapping = getattr(row, "_mapping", None)
         return dict(mapping) if mapping is not None else {self._value_name(): row}
 
+    def _ending_in_the_test(self) -> EndingInTheTest:
+        return EndingInTheTest(self._store, self._statement)
+
     def _value_name(self) -> str:
         return str(self._statement.column_descriptions[0]["name"])
 
@@ -184,8 +199,8 @@ class _Query:
 
         try:
             return self._statement.filter_by(**where)
-        except InvalidRequestError as error:
-            raise self._unknown_column(where) from error
+        except InvalidRequestError:
+            raise self._unknown_column(where) from None
 
     def _unknown_column(self, where: Row) -> DatabaseError:
         known = _names(self._statement)
@@ -196,6 +211,21 @@ class _Query:
             why=f"Its columns are: {', '.join(known)}.",
             fix=f"Did you mean {similar[0]!r}?" if similar else "Name one of them.",
         )
+
+
+def _require_conditions(criteria: Sequence[Any]) -> None:
+    from sqlalchemy import ColumnElement
+
+    for criterion in criteria:
+        has_clause = isinstance(criterion, ColumnElement) or hasattr(
+            criterion, "__clause_element__"
+        )
+        if not has_clause:
+            raise DatabaseError(
+                f"{criterion!r} is no condition.",
+                why="Beside keywords, `db` takes conditions of SQLAlchemy's, as `User.id > 1`.",
+                fix="Write the columns as keywords: `db.has(User, email=…)`, or `**values`.",
+            )
 
 
 def _select(what: object) -> Select[Any] | None:

@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from pytest_asgi.database import findings
+from pytest_asgi.database.answers import to_be_awaited
 from pytest_asgi.database.recording import AsyncChanges, Recording, SyncChanges
 from pytest_asgi.database.sources import NamedTable, require_table
 from pytest_asgi.database.threads import in_thread
@@ -118,15 +119,20 @@ class SyncDatabase:
         Parameters are written as the database's own drivers write them: `$1` or `%s` for
         PostgreSQL, `?` for SQLite.
         """
+        if not isinstance(statement, str):
+            raise _no_text(statement)
         return self._sql_store().fetch(statement, parameters)
 
     # --- writing --------------------------------------------------------------------------------
 
     def execute(self, statement: object, *parameters: Any) -> None:
-        """Run SQL, or a statement of SQLAlchemy's, and commit it."""
+        """Run SQL, or a statement of SQLAlchemy's, and commit it.
+
+        The parameters of a statement of SQLAlchemy's are a mapping, or one for each row.
+        """
         if isinstance(statement, str):
             self.fetch(statement, *parameters)
-        elif not self._library.execute(self.store(), statement):
+        elif not self._library.execute(self.store(), statement, parameters):
             raise _unknown(statement)
 
     def make(self, model: type[T], /, **values: Any) -> T:
@@ -220,10 +226,12 @@ class Database:
         database = self._database
         return AsyncChanges(database.recording(), database.table_name, self._wait)
 
+    @to_be_awaited
     async def has(self, table: object, /, *criteria: Any, **where: Any) -> Finding:
         """Tell whether there is a row with these values; if not, the answer says what is near."""
         return await self._call(self._database.has, table, *criteria, **where)
 
+    @to_be_awaited
     async def count(self, table: object, /, *criteria: Any, **where: Any) -> int:
         """Return how many rows have these values."""
         return await self._call(self._database.count, table, *criteria, **where)
@@ -234,6 +242,7 @@ class Database:
     async def one(self, table: str, /, *criteria: Any, **where: Any) -> dict[str, Any]: ...
     @overload
     async def one(self, table: object, /, *criteria: Any, **where: Any) -> Any: ...
+    @to_be_awaited
     async def one(self, table: object, /, *criteria: Any, **where: Any) -> Any:
         """Return the one row that has these values.
 
@@ -248,10 +257,12 @@ class Database:
     async def all(self, table: str, /, *criteria: Any, **where: Any) -> list[dict[str, Any]]: ...
     @overload
     async def all(self, table: object, /, *criteria: Any, **where: Any) -> list[Any]: ...
+    @to_be_awaited
     async def all(self, table: object, /, *criteria: Any, **where: Any) -> list[Any]:
         """Return the rows that have these values, in the order of their keys."""
         return cast("list[Any]", await self._call(self._database.all, table, *criteria, **where))
 
+    @to_be_awaited
     async def fetch(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         """Run SQL and return its rows.
 
@@ -260,10 +271,15 @@ class Database:
         """
         return await self._call(self._database.fetch, statement, *parameters)
 
+    @to_be_awaited
     async def execute(self, statement: object, *parameters: Any) -> None:
-        """Run SQL, or a statement of SQLAlchemy's, and commit it."""
+        """Run SQL, or a statement of SQLAlchemy's, and commit it.
+
+        The parameters of a statement of SQLAlchemy's are a mapping, or one for each row.
+        """
         await self._call(self._database.execute, statement, *parameters)
 
+    @to_be_awaited
     async def make(self, model: type[T], /, **values: Any) -> T:
         """Write a row with these values and made up ones, and the rows that it refers to."""
         return await self._call(self._database.make, model, **values)
@@ -288,4 +304,13 @@ def _unknown(what: object) -> DatabaseError:
         why="It takes SQLAlchemy and SQLModel classes, tables and statements, and names of tables;"
         " conditions beside keywords are for SQLAlchemy's only.",
         fix='Name the table: `db.count("users")`.',
+    )
+
+
+def _no_text(statement: object) -> DatabaseError:
+    return DatabaseError(
+        f"`db.fetch` cannot run {statement!r}.",
+        why="It takes SQL as text, and gives dictionaries.",
+        fix="Ask `db.all(select(…))` for the rows of a statement of SQLAlchemy's, or take a"
+        " session:\n\n    async with db.session() as session:\n        await session.execute(…)",
     )

@@ -6,7 +6,7 @@ in `changes.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_asgi.database.changes import Change
 from pytest_asgi.errors import DatabaseError
@@ -197,3 +197,22 @@ class AsyncChanges(Changes):
 
     async def _fill_now(self) -> None:
         self._fill(await self._in_thread(self._recording.end))
+
+
+def _refuse_to_enter(fix: str) -> Any:
+    def enter(*_: object) -> NoReturn:
+        raise DatabaseError(
+            "The block of `db.changes()` was entered in the other way.",
+            why="`db` is one for async tests, or one for synchronous tests: as the test is that it"
+            " belongs to.",
+            fix=f"Write:\n\n    {fix} db.changes() as changes:",
+        )
+
+    return enter
+
+
+# Not in the classes, so that type checkers still see that they are not there.
+for _name in ("__enter__", "__exit__"):
+    setattr(AsyncChanges, _name, _refuse_to_enter("async with"))
+for _name in ("__aenter__", "__aexit__"):
+    setattr(SyncChanges, _name, _refuse_to_enter("with"))

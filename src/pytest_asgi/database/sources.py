@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from pytest_asgi.database.stores import Row, Store
 
+__tracebackhide__ = True  # a failure ends in the user's line
+
 
 class Source(Protocol):
     """The rows of one table or query.
@@ -44,7 +46,7 @@ class Library(Protocol):
     def source(self, store: Store, what: object, criteria: Sequence[Any]) -> Source | None:
         """Return the rows of `what`, if it is one of this library's."""
 
-    def execute(self, store: Store, statement: object) -> bool:
+    def execute(self, store: Store, statement: object, parameters: Sequence[Any]) -> bool:
         """Run a statement and commit; tell whether it was one of this library's."""
 
     def make(self, store: Store, model: type[Any], values: Mapping[str, Any], seed: int) -> Any:

@@ -16,7 +16,7 @@ from pytest_asgi.adapters.sqlite.schema import Schema, Table, quoted, read_schem
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_asgi.database.changes import Change
@@ -118,9 +118,9 @@ class Differences:
             f" WHERE NOT EXISTS (SELECT 1 FROM main.{name} n WHERE {same_row})"
         ).fetchall()
         width = len(columns)
-        make = _row_of(table)
-        was = [make(row[1 : width + 1]) for row in written if row[0]] + [*map(make, gone)]
-        after = [make(row[width + 1 :]) for row in written]
+        was = [table.row(row[1 : width + 1]) for row in written if row[0]]
+        was += map(table.row, gone)
+        after = [table.row(row[width + 1 :]) for row in written]
         if table.key or not table.rowid:
             return _pair_up(was, after, key=table.key)
         updated = iter(was)
@@ -140,7 +140,7 @@ class Differences:
             if table.is_virtual:
                 return []
             raise
-        return [*map(_row_of(table), rows)]
+        return [*map(table.row, rows)]
 
 
 def _names_to_compare(was: Schema, is_: Schema, touched: set[str] | None) -> Iterable[str]:
@@ -157,10 +157,6 @@ def _names_to_compare(was: Schema, is_: Schema, touched: set[str] | None) -> Ite
         for name in dict.fromkeys([*was.tables, *is_.tables])
         if name in touched or was.tables.get(name) != is_.tables.get(name)
     ]
-
-
-def _row_of(table: Table) -> Callable[[tuple[Any, ...]], Row]:
-    return lambda values: dict(zip(table.columns, values, strict=True))
 
 
 def _pair_up(before: list[Row], after: list[Row], *, key: tuple[str, ...]) -> list[Change]:

@@ -15,32 +15,43 @@ from pytest_asgi.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_asgi.adapters.sqlite.schema import Schema
+    from pytest_asgi.adapters.sqlite.schema import Schema, Table
     from pytest_asgi.database.stores import Row
 
+__tracebackhide__ = True  # a failure ends in the user's line
 
-def source_of(schema: Schema, table: str, where: Row) -> tuple[str, list[Any]]:
+
+def find_table(schema: Schema, name: str) -> Table:
+    """Return a table, however its name is written.
+
+    Raises:
+        DatabaseError: There is no such table.
+    """
+    known = {table.lower(): each for table, each in schema.tables.items()}.get(name.lower())
+    if known is None:
+        raise _unknown(f"There is no table {name!r}.", name, schema.tables)
+    return known
+
+
+def source_of(table: Table, where: Row) -> tuple[str, list[Any]]:
     """Return what comes behind `SELECT …`, and its parameters.
 
     Raises:
-        DatabaseError: There is no such table or column.
+        DatabaseError: There is no such column.
     """
-    known = {name.lower(): each for name, each in schema.tables.items()}.get(table.lower())
-    if known is None:
-        raise _unknown(f"There is no table {table!r}.", table, schema.tables)
-    columns = {column.lower() for column in known.columns}
+    columns = {column.lower() for column in table.columns}
     terms: list[str] = []
     values: list[Any] = []
     for column, value in where.items():
         if column.lower() not in columns:
-            what = f"The table {known.name!r} has no column {column!r}."
-            raise _unknown(what, column, known.columns)
+            what = f"The table {table.name!r} has no column {column!r}."
+            raise _unknown(what, column, table.columns)
         forms = [] if value is None else list(_stored_forms(value))
         is_one = f"IN ({', '.join('?' * len(forms))})" if forms else "IS NULL"
         terms.append(f"{quoted(column)} {is_one}")
         values += forms
     condition = f" WHERE {' AND '.join(terms)}" if terms else ""
-    return f"FROM {quoted(known.name)}{condition}", values
+    return f"FROM {quoted(table.name)}{condition}", values
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> DatabaseError:

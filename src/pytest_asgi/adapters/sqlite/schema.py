@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,7 @@ _SHADOWS = frozenset(
         "stat",
     ]
 )
+_BOOLEANS = ("BOOLEAN", "BOOL")
 _HIDDEN = 1  # what `table_xinfo` says of the columns that only virtual tables have
 
 
@@ -38,6 +39,7 @@ class Table(NamedTuple):
         rowid: What its rows are numbered by: a name that is no column's; empty if there is none.
         is_without_rowid: Whether its rows have no numbers, and its key has no `NULL`.
         untyped: The columns that keep 1 and 1.0 apart.
+        booleans: The columns that are declared to be true or false, and hold 1 or 0.
         is_virtual: Whether a module makes its rows up, which we may not know how to ask.
         storage: The roots of the trees that hold it and its indexes; of a virtual table, those of
             its shadow tables.
@@ -49,6 +51,7 @@ class Table(NamedTuple):
     rowid: str
     is_without_rowid: bool
     untyped: frozenset[str]
+    booleans: frozenset[str]
     is_virtual: bool
     storage: frozenset[int]
 
@@ -56,6 +59,17 @@ class Table(NamedTuple):
     def names_rows(self) -> tuple[str, ...]:
         """What SQL can tell each row by; nothing if there is no name left for the number."""
         return (self.rowid,) if self.rowid else self.key if self.is_without_rowid else ()
+
+    def row(self, values: Iterable[Any]) -> dict[str, Any]:
+        """Return a row, given the values of all columns."""
+        return self.typed(dict(zip(self.columns, values, strict=True)))
+
+    def typed(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with values of the types that its columns are declared to have."""
+        for column in self.booleans:
+            if row[column] in (0, 1):
+                row[column] = bool(row[column])
+        return row
 
 
 class Schema(NamedTuple):
@@ -126,6 +140,7 @@ def _read_table(connection: sqlite3.Connection, database: str, name: str) -> Tab
         rowid=rowid if has_rowid else "",
         is_without_rowid=not has_rowid,
         untyped=frozenset(row[1] for row in columns if _is_untyped(row[2])),
+        booleans=frozenset(row[1] for row in columns if row[2].upper() in _BOOLEANS),
         is_virtual=False,
         storage=frozenset(),
     )

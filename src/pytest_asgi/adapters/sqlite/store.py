@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pytest_asgi.adapters.sqlite.connections import AppConnections
 from pytest_asgi.adapters.sqlite.differences import Differences
 from pytest_asgi.adapters.sqlite.media import InUseError, OwnConnection
-from pytest_asgi.adapters.sqlite.rows import source_of
+from pytest_asgi.adapters.sqlite.rows import find_table, source_of
 from pytest_asgi.errors import IsolationError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_asgi.database.changes import Change
     from pytest_asgi.database.stores import Row
     from pytest_asgi.database.targets import Target
+
+__tracebackhide__ = True  # a failure ends in the user's line
 
 _LAST_CALL_MILLISECONDS = 500
 _READING_MILLISECONDS = 5_000
@@ -138,13 +140,14 @@ class SqliteStore:
 
     def select(self, table: str, where: Row, *, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the rows of `table` whose columns equal those of `where`."""
-        source, values = source_of(self._schema(), table, where)
+        known = find_table(self._schema(), table)
+        source, values = source_of(known, where)
         limited = "" if limit is None else f" LIMIT {int(limit)}"
-        return self.fetch(f"SELECT * {source}{limited}", values)
+        return [*map(known.typed, self.fetch(f"SELECT * {source}{limited}", values))]
 
     def count(self, table: str, where: Row) -> int:
         """Return how many rows `select` would find."""
-        source, values = source_of(self._schema(), table, where)
+        source, values = source_of(find_table(self._schema(), table), where)
         rows = self.fetch(f"SELECT count(*) AS n {source}", values)
         return int(rows[0]["n"])
 
