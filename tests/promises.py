@@ -250,6 +250,16 @@ PROMISES = (
         "A mark gives a test a database of its own, or keeps what it writes.",
     ),
     Promise(
+        "database.transaction",
+        "With `transaction`, all connections share one that is rolled back after the test, and"
+        " what the app commits looks committed.",
+    ),
+    Promise(
+        "database.transaction-refuses",
+        "What a transaction that is shared would get wrong is refused: isolation levels, two at a"
+        " time, advisory locks, `NOTIFY`, the time, and more.",
+    ),
+    Promise(
         "database.contexts",
         "Code that runs at the same time in two contexts, with a database each, shares a pool and"
         " never a database.",

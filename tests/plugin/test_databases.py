@@ -202,6 +202,62 @@ def test_a_mark_gives_a_test_a_database_of_its_own(shop: World) -> None:
     shop.passes(3)
 
 
+@promise("database.transaction")
+def test_a_mark_lets_a_test_be_one_transaction(world: World) -> None:
+    world.configure("asgi_schema = main:Model\npythonpath = .")
+    world.write(
+        main=app_on(POSTGRESQL),
+        test_a=SIGN_UP,
+        test_b="""
+            import main
+            import pytest
+            from pytest_asgi import Inserted
+            from sqlalchemy import text
+
+            pytestmark = pytest.mark.asgi(isolation="transaction")
+
+            @pytest.mark.parametrize("time", [1, 2])
+            async def test_it(client, db, time):
+                async with db.changes() as changes:
+                    await client.post("/users/ada")
+                assert changes == {"users": [Inserted(id=1, name="ada")]}
+                assert (await client.get("/users")).json() == ["ada"]
+                async with main.engine.begin() as connection:
+                    await connection.execute(text("DROP TABLE users"))
+                    await connection.execute(text("CREATE TABLE notes (id int)"))
+                assert await db.count("notes") == 0
+
+            async def test_refused(client):
+                async with main.engine.begin() as connection:
+                    await connection.execute(text("SELECT pg_advisory_lock(1)"))
+        """,
+        test_c=SIGN_UP,
+    )
+
+    outcome = world.run()
+
+    outcome.assert_outcomes(passed=8, failed=1, errors=1)
+    outcome.stdout.fnmatch_lines(["*IsolationError: In a test with isolation=*advisory lock:"])
+
+
+@promise("database.transaction-refuses")
+def test_a_transaction_is_for_postgresql(file_shop: World) -> None:
+    file_shop.write(
+        test_a="""
+            import pytest
+
+            @pytest.mark.asgi(isolation="transaction")
+            async def test_sign_up(client):
+                await client.post("/users/ada")
+        """
+    )
+
+    outcome = file_shop.run()
+
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(['*A test with isolation="transaction" uses sqlite:*'])
+
+
 @promise("database.unpooled-refused")
 def test_a_connection_that_is_kept_does_not_lead_to_another_tests_database(
     file_shop: World,

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pytest_asgi.database.targets import Target
+from pytest_asgi.errors import IsolationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_asgi.database.stores import Opener
+    from pytest_asgi.database.stores import Opener, Store
     from pytest_asgi.database.targets import Kind
+
+__tracebackhide__ = True  # a failure ends in the user's line
 
 _HOMES: dict[str, tuple[str, str]] = {
     "postgresql": ("pytest_asgi.adapters.postgres", "PostgresOpener"),
@@ -63,6 +66,28 @@ class Openers:
         while self._openers:
             _, opener = self._openers.popitem()
             opener.close()
+
+
+def begin_transaction(store: Store) -> Store:
+    """Return a store in the place of another one, that is rolled back when it is closed.
+
+    Raises:
+        IsolationError: There is none for this kind.
+    """
+    if store.target.kind != "postgresql":
+        raise _has_no_transaction(store.target)
+    from pytest_asgi.adapters.postgres.transaction.store import TransactionStore
+
+    return TransactionStore(cast("Any", store))  # only our opener makes stores of this kind
+
+
+def _has_no_transaction(target: Target) -> IsolationError:
+    return IsolationError(
+        f'A test with isolation="transaction" uses {target}.',
+        why="Connections can share a transaction of PostgreSQL only. What other databases hold is"
+        " put back in less time than a transaction would take.",
+        fix='Use isolation="restore" for this test, or "clone".',
+    )
 
 
 def kind_of(named: str) -> Kind:

@@ -212,9 +212,11 @@ class Connections:
             return None
 
     def end_of(self, store: Store) -> None:
-        """Be told that a store is about to be closed."""
+        """Be told that a store is about to be closed, and close what leads there."""
         for each in self:
-            each.is_over = each.is_over or each.store is store
+            if each.store is store:
+                each.is_over = True
+                each.close()
 
     def close_stale(self) -> None:
         """Close those whose database is not the store's any more; pools open others by themselves.

@@ -22,7 +22,7 @@ from pytest_asgi.plugin.schema import read_schema
 from pytest_asgi.plugin.settings import settings_of_test
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
     from pathlib import Path
 
     from pytest_asgi.database.database import SyncDatabase
@@ -74,7 +74,7 @@ class Databases:
         self._schema: Schema | None = None
         self._has_test_begun = False
         self._started_for: pytest.Item | None = None
-        self._clones = ExitStack()
+        self._own = ExitStack()  # what the running test has of its own
         redirect.open_store = self._open
         redirect.allowed = tuple(settings.database_allow.split())
         redirect.is_on = settings.isolation != "off" and bool(settings.schema or settings.database)
@@ -191,18 +191,31 @@ class Databases:
         self._has_test_begun = True
         item.addfinalizer(lambda: self._end(item))
         self._start_lifespan(item)
-        if settings_of_test(item, self._project.settings).isolation == "clone":
-            for store in self.stores():
-                clone = self._clones.enter_context(closing(store.fork()))
-                self._clones.callback(self.redirect.connections.end_of, clone)
-                self._clones.enter_context(diverted_to(clone))
-                self._baselines.begin(clone)
+        isolation = settings_of_test(item, self._project.settings).isolation
+        if isolation == "clone":
+            self._give_own(store.fork for store in self.stores())
+        elif isolation == "transaction":
+            # Databases that the app has beside this one are put back.
+            self._give_own([partial(openers.begin_transaction, self.main_store())])
         self.redirect.connections.begin_test()
+
+    def _give_own(self, make: Iterable[Callable[[], Store]]) -> None:
+        """Let the running test have stores of its own."""
+        for make_one in make:
+            own = self._own.enter_context(closing(make_one()))
+            self._own.callback(self.redirect.connections.end_of, own)
+            self._own.enter_context(diverted_to(own))
+            self._baselines.begin(own)
 
     def _end(self, item: pytest.Item) -> None:
         self._has_test_begun = False
         with naming_what_is_held(self.redirect.connections):
-            self._clones.close()
+            self._take_back(item)
+
+    def _take_back(self, item: pytest.Item) -> None:
+        try:
+            self._own.close()
+        finally:
             if settings_of_test(item, self._project.settings).isolation == "off":
                 self._baselines.push()  # what it wrote stays
             else:

@@ -16,7 +16,7 @@ from pytest_asgi.errors import SettingsError
 if TYPE_CHECKING:
     from pytest_asgi.asgi.modes import Mode
 
-    Isolation = Literal["restore", "clone", "off"]
+    Isolation = Literal["restore", "clone", "transaction", "off"]
 
 __tracebackhide__ = True  # a wrong mark is the user's
 
@@ -36,7 +36,7 @@ class Settings(NamedTuple):
             a `.sql` file, or `module:name` of SQLAlchemy metadata or of a function.
         database: The kind of database, or the URL of a server to make test databases on; empty
             when the app's own connections tell.
-        isolation: How tests are kept apart: `restore`, `clone` or `off`.
+        isolation: How tests are kept apart: `restore`, `clone`, `transaction` or `off`.
         database_allow: Patterns of databases that are connected to for real, separated by spaces.
         database_keep: Whether a schema that was built is kept for later runs: `on` or `off`.
         n_plus_one: What happens when a request executes one query for each row of another:
@@ -124,8 +124,8 @@ _OPTIONS = (
     _Option(
         "isolation",
         "how the database is kept clean: restore (put back after each test), clone (one for each"
-        " test), or off",
-        values=("restore", "clone", "off"),
+        " test), transaction (rolled back after each test; PostgreSQL only), or off",
+        values=("restore", "clone", "transaction", "off"),
         in_mark=True,
     ),
     _Option(

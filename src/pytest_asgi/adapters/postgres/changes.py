@@ -67,9 +67,18 @@ class _Image(NamedTuple):
 _Chain = tuple[_Entry, _Entry]
 
 
-def read_changes(connection: Connection, snapshot: str) -> dict[str, list[Change]]:
-    """Return the net effect since a snapshot, by table, in the order of writing."""
-    entries = [_Entry(*row) for row in connection.call(_ENTRIES, (snapshot,))[1]]
+def read_changes(
+    connection: Connection, snapshot: str, *, later_than: int = 0
+) -> dict[str, list[Change]]:
+    """Return the net effect since a snapshot, by table, in the order of writing.
+
+    Args:
+        connection: Reads it.
+        snapshot: What was committed by then is left out.
+        later_than: So are the log's entries up to this number.
+    """
+    logged = (_Entry(*row) for row in connection.call(_ENTRIES, (snapshot,))[1])
+    entries = [entry for entry in logged if entry.seq > later_than]
     chains = list(_chain(entries))
     images = _read_images(connection, chains)
     changes: dict[str, list[Change]] = {entry.table: [] for entry in entries}

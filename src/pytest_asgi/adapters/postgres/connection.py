@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import select
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 from psycopg.adapt import Transformer
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus, PGconn
+from psycopg.pq import ConnStatus, ExecStatus, PGconn, PollingStatus
 from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import JsonbDumper
 
@@ -18,6 +20,7 @@ from pytest_asgi.errors import DatabaseError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from psycopg.pq import abc
     from psycopg.pq.abc import PGresult
     from psycopg.sql import Composed
 
@@ -148,6 +151,24 @@ def _check(result: PGresult) -> PGresult:
     raise psycopg.errors.error_from_result(result, "utf-8")
 
 
+def _connect_politely(conninfo: str) -> abc.PGconn:
+    """Connect, and let other threads go on meanwhile: one of them may be who answers."""
+    raw = PGconn.connect_start(conninfo.encode())
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    while raw.status != ConnStatus.BAD and (left := deadline - time.monotonic()) > 0:
+        match raw.connect_poll():
+            case PollingStatus.OK:
+                raw.nonblocking = 0
+                break
+            case PollingStatus.READING:
+                select.select([raw.socket], [], [], left)
+            case PollingStatus.WRITING:
+                select.select([], [raw.socket], [], left)
+            case _:
+                break
+    return raw
+
+
 def _connect(place: Place, name: str) -> psycopg.Connection[Any]:
     conninfo = make_conninfo(
         host=place.host,
@@ -155,16 +176,15 @@ def _connect(place: Place, name: str) -> psycopg.Connection[Any]:
         user=place.user,
         password=place.password or None,
         dbname=name,
-        connect_timeout=_CONNECT_SECONDS,
         application_name="pytest-asgi",
         client_encoding="UTF8",
     )
     # Not `psycopg.connect`: that one is redirected.
-    raw = PGconn.connect(conninfo.encode())
+    raw = _connect_politely(conninfo)
     if raw.status != ConnStatus.OK:
         raise DatabaseError(
             f"The PostgreSQL server at {place.host} cannot be reached.",
-            why=raw.get_error_message().strip(),
+            why=raw.get_error_message().strip() or f"Nobody answers in {_CONNECT_SECONDS} s.",
             fix="Start it, or name another one (`asgi_database`).",
         )
     connection = psycopg.Connection[Any](raw)
