@@ -205,6 +205,11 @@ def test_settings_are_each_connections_own(store: TransactionStore) -> None:
         who = connection.execute("select current_setting('app.who', true)").fetchone()[0]
         return [*shown, who or ""]
 
+    with (
+        _connect(store, options="-c timezone=Nowhere") as wrong,
+        pytest.raises(psycopg.errors.InvalidParameterValue),
+    ):
+        wrong.execute("select 1")
     for _ in range(2):
         assert settings(one) == ["pg_catalog", "Asia/Tokyo", "0", "0", ""]
         assert settings(other)[0] == '"$user", public'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from contextlib import suppress
@@ -50,7 +49,7 @@ class Backend:
     def __init__(self, place: Place, name: str) -> None:
         self._libpq = _connect(place, name)
         self._cancel = self._libpq.get_cancel()
-        self._socket = socket.socket(fileno=os.dup(self._libpq.socket))
+        self._socket = socket.fromfd(self._libpq.socket, socket.AF_INET, socket.SOCK_STREAM)
         self._socket.settimeout(None)  # libpq does not want to wait, and we do
         self._reader = Reader(self._socket)
         self.status = b"I"
@@ -89,11 +88,16 @@ class Backend:
         _, error = self._run(sql)
         return error
 
-    def make_settings(self, settings: tuple[str, ...]) -> None:
-        """Have the settings of the client that is about to use it."""
-        if settings != self.settings:
-            self.run(";".join((_AS_AT_FIRST, *settings)))
-            self.settings = settings
+    def make_settings(self, settings: tuple[str, ...]) -> Message | None:
+        """Have the settings of the client that is about to use it; return the error, if any."""
+        if settings == self.settings:
+            return None
+        self.savepoint()
+        error = self.run(";".join((_AS_AT_FIRST, *settings, "RELEASE SAVEPOINT pytest_asgi")))
+        if error is not None:
+            self.undo()
+        self.settings = None if error else settings
+        return error
 
     def savepoint(self) -> None:
         """Begin what can be undone alone."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_asgi.adapters.postgres.transaction.statements import Statement
 
 _WAITING = (b"S", b"H")
+_OF_COPY = (b"d", b"c", b"f")
 _DONE = (b"C", b"I", b"s", b"G", b"E")
 _ANSWERS: Mapping[bytes, tuple[bytes, ...]] = {
     b"P": (b"1", b"E"),
@@ -100,6 +101,8 @@ class Frontend:
     # --- its messages ----------------------------------------------------------------------------
 
     def _handle(self, message: Message) -> None:
+        if message.kind in _OF_COPY:
+            return  # it comes too late
         if not self._has_turn and not self._take_turn():
             self._fail_here(statements.ONE_AT_A_TIME)
         if message.kind not in _WAITING and not (self._has_savepoint or self._has_failed):
@@ -210,7 +213,10 @@ class Frontend:
     # --- transactions ----------------------------------------------------------------------------
 
     def _begin_transaction(self) -> None:
-        self._backend.make_settings((*self._startup, *self._settings))
+        error = self._backend.make_settings((*self._startup, *self._settings))
+        if error is not None:
+            self._pass_on(error)
+            return
         self._sharing.begin_transaction()
         self._has_savepoint = True
 

@@ -20,6 +20,8 @@ from pytest_asgi.adapters.postgres.transaction.wire import CANCEL, PROTOCOL, Rea
 if TYPE_CHECKING:
     from pytest_asgi.adapters.postgres.connection import Place
 
+__tracebackhide__ = True  # a failure ends in the user's line
+
 _PORT = 5432
 _HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX")
 

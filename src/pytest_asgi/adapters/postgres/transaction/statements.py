@@ -20,7 +20,7 @@ _CONTROL: dict[Kind, re.Pattern[str]] = {
     "deallocate": re.compile(r"DEALLOCATE\b"),
 }
 _TIME = re.compile(
-    r"\b(NOW|TRANSACTION_TIMESTAMP)\s*\(|\b(CURRENT_(TIMESTAMP|TIME|DATE)|LOCALTIME(STAMP)?)\b"
+    r"\b(NOW|TRANSACTION_TIMESTAMP)\s*\(|\b(CURRENT_TIME(STAMP)?|LOCALTIME(STAMP)?)\b"
 )
 _SESSION_SETTING = re.compile(r"(SET(?! (LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|DISCARD)\b")
 _LOCAL_SETTING = re.compile(r"^SET LOCAL\b|\bSET_CONFIG\s*\(")
