@@ -35,8 +35,9 @@ def base(open_store: Callable[[str], PostgresStore]) -> PostgresStore:
 
 
 @pytest.fixture
-def store(base: PostgresStore) -> Iterator[TransactionStore]:
+def store(base: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[TransactionStore]:
     """A store in a transaction; nothing was refused, and nothing is left of it."""
+    monkeypatch.setattr(sharing, "_PATIENCE_SECONDS", 30)
     mark = base.mark()
     with psycopg.connect(**base.address, autocommit=True) as connection:
         before = fingerprint(connection)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_asgi.adapters.postgres.transaction.backend import Backend
 
 _LONGEST = 200
-_PATIENCE_SECONDS = 0.5
+_PATIENCE_SECONDS = 2.0
 
 
 class Sharing:
