@@ -22,7 +22,7 @@ INVALID = [
     ("schema", "schema.sql and more", "MODULE:NAME"),
     ("database", "oracle", "postgresql, sqlite, mongodb, redis"),
     ("database", "mysql://host/name", "postgresql://USER@HOST/NAME"),
-    ("isolation", "transaction", "restore, clone, off"),
+    ("isolation", "rollback", "restore, clone, transaction, off"),
     ("database_keep", "yes", "on, off"),
 ]
 
