@@ -177,6 +177,18 @@ PROMISES = (
     Promise("client.trio", "`AsyncClient` works on trio, and `TestClient` runs an app there."),
     Promise("client.httpx", "`pytest_asgi.httpx.ASGITransport` does the same for HTTPX 0.28."),
     Promise("client.test-client", "`TestClient` works in sync and in async tests, on one loop."),
+    # --- tests that hang ---------------------------------------------------------------------
+    Promise("hang.waits", "A test that waits too long is cancelled, torn down, and says where."),
+    Promise("hang.busy", "A test that does not wait is ended too, with the line it was at."),
+    Promise("hang.fixtures", "So are set-up and tear-down of fixtures."),
+    Promise("hang.again", "A test that catches what ends it is told again, and fails."),
+    Promise("hang.notice", "When half of the time is over, that is told while the test runs."),
+    Promise("hang.settings", "The mark gives a test another limit, or none."),
+    Promise("hang.killed", "What a killed worker process was doing is shown."),
+    Promise("hang.debugger", "A debugger stops the clock."),
+    Promise("hang.neighbours", "pytest-timeout and pytest-rerunfailures work beside the limit."),
+    Promise("hang.connections", "Connections that the test has in use are named."),
+    Promise("hang.blocking", "A call that keeps the loop from going on is named, on request."),
     # --- websockets --------------------------------------------------------------------------
     Promise("websocket.messages", "Text, bytes and JSON go both ways, with httpx2's methods."),
     Promise("websocket.scope", "The app sees a connection as behind a real server."),

@@ -7,10 +7,12 @@ AsgiError                   what happened, why, what to change
 │   ├── LifespanError       start-up or shutdown failed without an exception of the app's own
 │   └── ProtocolError       the app broke a rule of the ASGI specification
 ├── RunnerError             how a test or a fixture is run
+│   ├── BlockedLoopError    code that does not wait has kept the loop from going on
 │   ├── BridgeError         synchronous code cannot wait for a coroutine here
 │   ├── CancelledTestError  something cancelled the test while it was waiting
 │   ├── DeadlockError       a test waits for what cannot happen any more
-│   └── FixtureError        an async fixture that yields never or twice, or died while in use
+│   ├── FixtureError        an async fixture that yields never or twice, or died while in use
+│   └── HungTestError       a test takes longer than `asgi_timeout` allows
 ├── WebSocketError          a WebSocket connection did not go on as the test expected
 │   ├── WebSocketDisconnect             it is closed: `code`, `reason`
 │   ├── WebSocketUpgradeError           the app did not accept it: `response`
@@ -101,6 +103,10 @@ class RunnerError(AsgiError):
     """A test or a fixture cannot be run, or was stopped."""
 
 
+class BlockedLoopError(RunnerError):
+    """Code that does not wait has kept the loop from going on."""
+
+
 class BridgeError(RunnerError):
     """Synchronous code cannot wait for a coroutine here."""
 
@@ -115,6 +121,10 @@ class DeadlockError(RunnerError):
 
 class FixtureError(RunnerError):
     """An async fixture yields never or twice, or died while tests were using it."""
+
+
+class HungTestError(RunnerError):
+    """A test, or a fixture that is set up or torn down for it, takes longer than it may."""
 
 
 class WebSocketError(AsgiError):

@@ -41,6 +41,7 @@ _AREAS = {
     "neighbour": "Neighbours",
     "settings": "Settings",
     "client": "The client",
+    "hang": "Tests that hang",
     "websocket": "WebSockets",
     "rules": "The rules of ASGI",
     "database": "Databases",

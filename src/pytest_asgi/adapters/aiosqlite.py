@@ -7,6 +7,7 @@ the context of the code that gives it work, which a thread does not have by itse
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import wraps
@@ -82,7 +83,10 @@ class _Handle:
 
     def is_in_transaction(self, connected: Any) -> bool:
         """Tell whether a transaction is open."""
-        return bool(connected._connection.in_transaction)
+        try:
+            return bool(connected._connection.in_transaction)
+        except sqlite3.ProgrammingError:  # its thread is closing it just now
+            return False
 
     def close(self, connected: Any) -> None:
         """Close it and end its thread, which tells the loop so: it must not be closed before."""

@@ -86,6 +86,15 @@ class Exchange:
         """Whether the body of the response is complete, though its trailers may be owed."""
         return self.is_complete or self._call_referee().state is State.TRAILERS_AWAITED
 
+    def describe(self) -> str:
+        """Return which request it is, and how far its app has come."""
+        request = f"{self.scope['method']} {self.scope['path']}"
+        if self.status is None:
+            return f"{request}, no response yet"
+        if not self.is_complete:
+            return f"{request}, answered with {self.status}, the body is not complete"
+        return f"{request}, answered with {self.status}, and the app has not returned"
+
     async def run(self, app: ASGIApp) -> None:
         """Call the app and return when it does, background tasks included.
 

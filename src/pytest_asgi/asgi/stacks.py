@@ -29,6 +29,7 @@ class Place(NamedTuple):
 
     Attributes:
         is_users: Whether it is neither in the standard library nor in an installed package.
+        is_ours: Whether it is in this package.
     """
 
     file: str
@@ -38,6 +39,10 @@ class Place(NamedTuple):
     @property
     def is_users(self) -> bool:  # noqa: D102 - described above
         return _is_users(self.file)
+
+    @property
+    def is_ours(self) -> bool:  # noqa: D102 - described above
+        return self.file.startswith(_OURS)
 
     def __str__(self) -> str:
         """Return the place as an editor can open it."""
@@ -99,26 +104,59 @@ def _describe_places(places: list[Place]) -> str:
 
 
 def _places(awaited: Any, seen: set[int], *, has_begun: bool = False) -> Iterator[Place]:
-    """Yield the lines that wait for each other, from the outermost to the innermost.
+    """Yield the lines that wait for each other, from the outermost to the innermost."""
+    return places_of(waiting_frames(awaited, seen), has_begun=has_begun)
+
+
+def waiting_frames(awaited: Any, seen: set[int]) -> Iterator[FrameType]:
+    """Yield the frames that wait for each other, from the outermost to the innermost.
 
     Args:
         awaited: Where to begin.
-        seen: Receives the identity of all that is on the way.
-        has_begun: Whether somebody waits already, who does not want to know our own lines.
+        seen: Receives the identity of all that is on the way; what is in it already ends the way.
     """
-    is_in_ours = False
     while awaited is not None and id(awaited) not in seen:
         seen.add(id(awaited))
         frame: FrameType | None = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
         if frame is not None:
-            place = _place(frame)
-            if place.file.startswith(_OURS):
-                is_in_ours = has_begun
-            # Who awaits `receive` does not want to know by which lock we let it wait.
-            elif place.is_users or not is_in_ours:
-                has_begun, is_in_ours = True, False
-                yield place
+            yield frame
         awaited = _next(awaited)
+
+
+def places_of(frames: Iterable[FrameType], *, has_begun: bool = False) -> Iterator[Place]:
+    """Yield the lines of frames that wait for each other, without those of ours.
+
+    Args:
+        frames: From the outermost to the innermost.
+        has_begun: Whether somebody waits already, who does not want to know our own lines.
+    """
+    is_in_ours = False
+    for frame in frames:
+        place = _place(frame)
+        if place.is_ours:
+            is_in_ours = has_begun
+        # Who awaits `receive` does not want to know by which lock we let it wait.
+        elif place.is_users or not is_in_ours:
+            has_begun, is_in_ours = True, False
+            yield place
+
+
+def shorten(places: list[Place]) -> list[Place]:
+    """Leave out the lines of libraries, but for those that the user's last line leads to."""
+    last = max((number for number, place in enumerate(places) if place.is_users), default=0)
+    return [place for number, place in enumerate(places) if place.is_users or number >= last]
+
+
+def places_from_users_code(innermost: FrameType | None) -> list[Place]:
+    """Return the lines that running code is at, from the user's own outermost one inwards."""
+    places: list[Place] = []
+    while innermost is not None:
+        if not innermost.f_code.co_filename.startswith("<frozen "):  # how Python imports
+            places.append(_place(innermost))
+        innermost = innermost.f_back
+    places.reverse()
+    first = next((number for number, place in enumerate(places) if place.is_users), 0)
+    return places[first:]
 
 
 def _next(waiting: Any) -> Any:

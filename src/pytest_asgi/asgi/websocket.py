@@ -94,6 +94,13 @@ class WebSocketExchange:
         self._task: AppTask | None = None
         self._listen = events.listener.get()
 
+    def describe(self) -> str:
+        """Return which connection it is, and how far it has come."""
+        connection = f"WebSocket {self.scope['path']}"
+        if self.status is None:
+            return f"{connection}, not accepted yet"
+        return f"{connection}, {'open' if self.closing is None else 'closed'}"
+
     @property
     def task(self) -> AppTask:
         """The task of the app."""

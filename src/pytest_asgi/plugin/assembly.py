@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_asgi.database.redirect import Redirect
     from pytest_asgi.plugin.lifespans import Lifespans
     from pytest_asgi.plugin.waiting import Waiting
+    from pytest_asgi.runner.loop import SessionLoop
 
 
 __tracebackhide__ = True  # a failure ends in the user's line
@@ -118,9 +119,13 @@ class Assembly:
     @property
     def made_loop(self) -> AbstractEventLoop | None:
         """The session's loop, if anything has needed it yet."""
-        if self._has_waited and self.waiting.loop.is_made:
-            return self.waiting.loop.loop
-        return None
+        session_loop = self.session_loop
+        return None if session_loop is None else session_loop.loop
+
+    @property
+    def session_loop(self) -> SessionLoop | None:
+        """What runs the session's loop, if anything has needed it yet."""
+        return self.waiting.loop if self._has_waited and self.waiting.loop.is_made else None
 
     @property
     def is_in_test(self) -> bool:

@@ -50,6 +50,14 @@ def naming_what_is_held(connections: Connections) -> Generator[None]:
         warnings.warn_explicit(_left_in_use(each), AsgiWarning, file, line)
 
 
+def list_held(connections: Connections) -> list[str]:
+    """Say which connections the test of the calling code's context has in use, a line each."""
+    return [
+        f"in use: a connection of {each.driver}, {_how(each)}, since {describe(each.held_at)}"
+        for each in connections.left_behind()
+    ]
+
+
 def close_connections(connections: Connections, owner: LoopOwner) -> None:
     """Close what is still open, as long as its loop is."""
     connections.close_pools_of(None)
@@ -62,8 +70,11 @@ def close_connections(connections: Connections, owner: LoopOwner) -> None:
 
 
 def _left_in_use(opened: OpenConnection) -> str:
-    how = "in a transaction" if opened.is_in_transaction else "taken from its pool"
     return (
-        f"The test has left a connection of {opened.driver} in use, {how}, since"
+        f"The test has left a connection of {opened.driver} in use, {_how(opened)}, since"
         f" {describe(opened.held_at)}. Close it, or the session that has it, before the test ends."
     )
+
+
+def _how(opened: OpenConnection) -> str:
+    return "in a transaction" if opened.is_in_transaction else "taken from its pool"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin.blocking import Blocking
 from pytest_asgi.plugin.debugging import Tracing
 from pytest_asgi.plugin.execution import Execution
 from pytest_asgi.plugin.fixture_setup import FixtureSetup
 from pytest_asgi.plugin.second_loops import SecondLoops, watch_loops
+from pytest_asgi.plugin.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,6 +29,8 @@ def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
     manager.register(assembly.query_watch, "asgi-queries")
     manager.register(SecondLoops(assembly, watch_loops(config)), "asgi-second-loops")
     manager.register(Execution(assembly), "asgi-execution")
+    manager.register(Blocking(assembly), "asgi-blocking")
+    manager.register(TimeLimits(assembly), "asgi-time-limits")
     if config.getoption("trace"):
         manager.register(Tracing(), "asgi-tracing")
     _wait_in_xunit_functions(assembly, config)

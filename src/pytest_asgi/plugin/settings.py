@@ -41,6 +41,10 @@ class Settings(NamedTuple):
         database_keep: Whether a schema that was built is kept for later runs: `on` or `off`.
         n_plus_one: What happens when a request executes one query for each row of another:
             `off`, `warn` or `error`, and how often it has to be the same, as in `warn:5`.
+        timeout: How many seconds the set-up, the body and the tear-down of a test may take, each;
+            `off` for no limit.
+        blocking: What happens when a call keeps the loop from going on: `off`, `warn` or `error`,
+            and after how many milliseconds, as in `warn:100`; or `strict`.
     """
 
     app: str = ""
@@ -54,6 +58,8 @@ class Settings(NamedTuple):
     database_allow: str = ""
     database_keep: str = "off"
     n_plus_one: str = "warn"
+    timeout: float | str = "off"
+    blocking: str = "off"
 
 
 class _Option(NamedTuple):
@@ -72,6 +78,8 @@ class _Option(NamedTuple):
 
 
 _SCHEMA_WORD = r"(\S+\.(ini|sql)|[\w.]+:[\w.]+)"
+
+_POSITIVE_NUMBER = r"(?=.*[1-9])\d*\.?\d+"
 
 _OPTIONS = (
     _Option(
@@ -148,6 +156,24 @@ _OPTIONS = (
         example="warn:TIMES, error:TIMES",
         in_mark=True,
     ),
+    _Option(
+        "timeout",
+        "how many seconds the set-up, the body and the tear-down of a test may take, each; what"
+        " takes longer is ended, and says what it waits for",
+        values=("off",),
+        or_matching=_POSITIVE_NUMBER,
+        example="SECONDS",
+        in_mark=True,
+    ),
+    _Option(
+        "blocking",
+        "what happens when a call keeps the loop from going on: off, warn or error, after 100 ms;"
+        " warn:20 after 20; strict: blockbuster refuses what could, at once",
+        values=("off", "warn", "error", "strict"),
+        or_matching=r"(warn|error):[1-9]\d*",
+        example="warn:MILLISECONDS, error:MILLISECONDS",
+        in_mark=True,
+    ),
 )
 
 
@@ -210,7 +236,8 @@ def _problem(option: _Option, value: object) -> str | None:
         return None
     if option.or_import_path and isinstance(value, str) and _is_import_path(value):
         return None
-    if isinstance(value, str) and option.or_matching and re.fullmatch(option.or_matching, value):
+    text = str(value) if type(value) in {int, float} else value  # a mark may give a number
+    if isinstance(text, str) and option.or_matching and re.fullmatch(option.or_matching, text):
         return None
     valid = [*option.values, *(["MODULE:NAME"] if option.or_import_path else [])]
     valid += [option.example] if option.example else []

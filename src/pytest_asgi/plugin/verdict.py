@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.errors import CancelledTestError, DeadlockError, FixtureError, RunnerError
+from pytest_asgi.errors import (
+    CancelledTestError,
+    DeadlockError,
+    FixtureError,
+    HungTestError,
+    RunnerError,
+)
 from pytest_asgi.plugin.tracebacks import hides_our_frames
 from pytest_asgi.runner.installed import is_installed
 
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
 __tracebackhide__ = hides_our_frames
 
 _PACKAGE = str(Path(__file__).parents[1])
+# They tell the place themselves, but were raised in the loop.
+TELLING_THE_PLACE = (DeadlockError, HungTestError)
+
 _OUTCOMES = (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception)
 
 
@@ -83,7 +92,7 @@ def explain_crash(crash: BaseException, name: str, cancelled: BaseException) -> 
         name: The test, or the fixture that was being set up.
         cancelled: The cancellation, where the test met it.
     """
-    if isinstance(crash, DeadlockError):  # tells the place itself, but was raised in the loop
+    if isinstance(crash, TELLING_THE_PLACE):
         return crash.with_traceback(cancelled.__traceback__)
     crash.add_note(f"{name} was cancelled by this {_place(cancelled)}.")
     if isinstance(crash, FixtureError):  # has no traceback of the user's own

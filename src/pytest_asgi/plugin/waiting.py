@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_asgi.errors import DeadlockError
 from pytest_asgi.plugin import pytest_private
 from pytest_asgi.plugin.event_loop import loop_factory
 from pytest_asgi.plugin.peer_options import option_of_peer
 from pytest_asgi.plugin.verdict import (
+    TELLING_THE_PLACE,
     add_background,
     cancelled_test,
     explain_crash,
@@ -142,7 +142,7 @@ class Waiting:
         missed = self.loop.waiter.take_missed()[:1]
         for cause in missed:
             cause.add_note(f"{name} was cancelled by this, and caught the cancellation.")
-            if isinstance(cause, DeadlockError):  # tells the place itself; raised in the loop
+            if isinstance(cause, TELLING_THE_PLACE):
                 cause.__traceback__ = None
         return missed
 

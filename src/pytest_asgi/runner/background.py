@@ -92,6 +92,14 @@ class BackgroundFailures:
         own.clear()
         return failures
 
+    def has_started(self, test: Owner | None, task: Task[Any]) -> bool:
+        """Tell whether a test has started a task, directly or not."""
+        if test is None:
+            return False
+        if sys.version_info < (3, 12):
+            return task not in self._owners  # of an earlier test
+        return _owner_of(task) is test
+
     def _remember_tasks(self, test: Owner, loop: AbstractEventLoop) -> None:
         # Before Python 3.12 a task does not tell its context: who leaves it behind is its owner.
         for task in all_tasks(loop):

@@ -77,10 +77,17 @@ class Bridge:
         finally:
             self._waits.remove(wait)
 
-    def find_waits(self) -> Iterator[tuple[Awaitable[Any], FrameType | None]]:
-        """Yield what synchronous code waits for, and where it does; the latest last."""
+    def find_waits(
+        self, passenger: object = None
+    ) -> Iterator[tuple[Awaitable[Any], FrameType | None]]:
+        """Yield what synchronous code waits for, and where it does; the latest last.
+
+        Args:
+            passenger: Whose code it is; `None` for everybody's.
+        """
         for carrier, awaitable in self._waits:
-            yield awaitable, carrier.gr_frame
+            if passenger is None or carrier.passenger is passenger:
+                yield awaitable, carrier.gr_frame
 
 
 def is_bridged() -> bool:

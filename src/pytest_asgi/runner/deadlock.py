@@ -39,10 +39,12 @@ _QUIET_SECONDS = 0.5
 _TOLD_AT_MOST = 10
 
 _HARMLESS_HANDLERS = (signal.SIG_DFL, signal.SIG_IGN, None, signal.default_int_handler)
+_OUR_HANDLERS = {"pytest_asgi.runner.interrupts", "pytest_asgi.runner.stopping"}
 
 # Threads of these wait for other processes, and never wake a loop; and what they wait with.
 _HARMLESS = ("execnet", "pytest_rerunfailures")
 _MEANS = {"queue", "socket", "threading"}
+_OUR_WATCHES = {"pytest_asgi.runner.watchdog", "pytest_asgi.runner.blocking"}
 
 
 class DeadlockWatch:
@@ -160,6 +162,8 @@ def _is_harmless(frame: FrameType) -> bool:
     while frame.f_back is not None:
         frame = frame.f_back
         modules.add(_module(frame))
+    if modules & _OUR_WATCHES:
+        return True
     owners = {module.partition(".")[0] for module in modules - _MEANS}
     return bool(owners) and owners.issubset(_HARMLESS)
 
@@ -172,7 +176,7 @@ def _is_signal_expected() -> bool:
 
 
 def _is_ours(handler: object) -> bool:
-    return getattr(handler, "__module__", None) == "pytest_asgi.runner.interrupts"
+    return getattr(handler, "__module__", None) in _OUR_HANDLERS
 
 
 def _module(frame: FrameType) -> str:

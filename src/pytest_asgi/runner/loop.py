@@ -29,8 +29,9 @@ from pytest_asgi.runner.running_loop import (
 from pytest_asgi.runner.waiters import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
     from contextvars import Context
+    from types import FrameType
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -224,6 +225,10 @@ class SessionLoop:
     def waiter(self) -> Waiter:
         """The test whose code is calling; else the one that the loop is run for."""
         return passenger() or self._driven
+
+    def find_waits(self, waiter: Waiter) -> Iterator[tuple[Awaitable[Any], FrameType | None]]:
+        """Yield what synchronous code of a test waits for, and where; the latest last."""
+        return self._bridge.find_waits(waiter)
 
     def _handle_exception(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Be the loop's exception handler."""

@@ -39,6 +39,11 @@ class Waiter:
         if self.task is not None:
             self.task.cancel()
 
+    def forget_crash(self, cause: BaseException) -> None:
+        """Forget a cause that `cancel` was given, if nobody has taken it."""
+        if cause in self.crashes:
+            self.crashes.remove(cause)
+
     def take_crash(self) -> BaseException | None:
         """Return, once, what a fixture's task raised while this test was using it."""
         if not self.crashes:
