@@ -5,14 +5,13 @@ A session without such tests has none of them.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_asgi.errors import AsgiWarning, BlockedLoopError, MissingExtraError, SettingsError
+from pytest_asgi.errors import AsgiWarning, BlockedLoopError, SettingsError
 from pytest_asgi.plugin.settings import settings_of_test
 from pytest_asgi.plugin.tracebacks import hides_our_frames
 
@@ -88,18 +87,6 @@ class WatchedTests:
 
 
 def _strictly() -> AbstractContextManager[object]:
-    """Return a block in which blockbuster refuses calls that could block the loop.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    if importlib.util.find_spec("blockbuster") is None:
-        raise MissingExtraError(
-            "asgi_blocking = strict needs blockbuster.",
-            why="It knows the functions that could block, and refuses to call them in a coroutine;"
-            " it is not installed.",
-            fix="pip install blockbuster",
-        )
     from pytest_asgi.adapters.blockbuster import refusing_to_block  # noqa: PLC0415 - optional
 
     return refusing_to_block()

@@ -32,9 +32,7 @@ class Phase:
         error: What it fails with, once that is known.
     """
 
-    def __init__(
-        self, test: str, name: str, seconds: float, waiter: Waiter | None = None
-    ) -> None:
+    def __init__(self, test: str, name: str, seconds: float, waiter: Waiter | None = None) -> None:
         self.test = test
         self.name = name
         self.seconds = seconds
@@ -48,9 +46,8 @@ class Phase:
         self.looks = 0
         self.due = monotonic() + self.seconds / 2
 
-    def look(self) -> None:
-        """Count a look, and say when the next one is due."""
-        self.looks += 1
+    def postpone(self) -> None:
+        """Say when the next look is due, after one has been taken."""
         self.due = monotonic() + (self.seconds / 2 if self.looks == 1 else self.seconds)
 
 
@@ -116,6 +113,7 @@ class Watchdog:
     def _watch(self) -> None:
         while (phase := self._wait_until_due()) is not None:
             self._look(phase)
+            phase.postpone()
 
     def _wait_until_due(self) -> Phase | None:
         """Return the next phase that takes too long; `None` when the thread has to end."""
@@ -126,7 +124,7 @@ class Watchdog:
                 self._wakes_at = math.inf if phase is None else phase.due
                 seconds = self._wakes_at - monotonic()
                 if phase is not None and seconds <= 0:
-                    phase.look()
+                    phase.looks += 1
                     return phase
                 self._news.wait(None if phase is None else seconds)
         return None
