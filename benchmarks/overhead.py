@@ -12,6 +12,7 @@ from benchmarks.rounds import Plan, Samples, Spread, differences, measure_interl
 from benchmarks.runners import (
     ANYIO,
     OURS,
+    OURS_LIMITED,
     PYTEST,
     PYTEST_AGAIN,
     PYTEST_ASYNCIO,
@@ -24,7 +25,10 @@ from benchmarks.suites import Suite
 FULL = Plan(rounds=5, size=2_000)
 QUICK = Plan(rounds=3, size=400)
 
-_RUNNERS = (PYTEST, PYTEST_AGAIN, OURS, PYTEST_ASYNCIO, PYTEST_ASYNCIO_SESSION, ANYIO)
+_RUNNERS = (
+    *(PYTEST, PYTEST_AGAIN, OURS, OURS_LIMITED),
+    *(PYTEST_ASYNCIO, PYTEST_ASYNCIO_SESSION, ANYIO),
+)
 _TESTS_FAILED, _NO_TESTS_COLLECTED = 1, 5  # pytest's exit status
 
 _CPU = Column("CPU s", 2)

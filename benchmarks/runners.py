@@ -36,6 +36,11 @@ PYTEST = Runner("pytest alone")
 # The same once more: how far two equal runs are apart is the noise of the machine.
 PYTEST_AGAIN = Runner("pytest alone, again")
 OURS = Runner("pytest-asgi", plugin="pytest_asgi.plugin")
+OURS_LIMITED = Runner(
+    "pytest-asgi, asgi_timeout",
+    plugin=OURS.plugin,
+    options=("-o", "asgi_timeout=60"),
+)
 PYTEST_ASYNCIO = Runner(
     "pytest-asyncio",
     plugin="pytest_asyncio.plugin",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from tests.plugin.world import World
@@ -123,25 +125,92 @@ def test_a_test_that_fails_otherwise_has_it_in_a_note(world: World) -> None:
     )
 
 
+# Says no to two functions, in the way of the real one.
+STAND_IN = """
+    import asyncio
+    import os
+    import time
+
+    class BlockingError(Exception): ...
+
+    class Function:
+        def __init__(self, module, name):
+            self.module, self.name, self.original = module, name, getattr(module, name)
+            self.can_block_predicate = lambda *arguments, **options: False
+
+        def activate(self):
+            setattr(self.module, self.name, self.call)
+
+        def deactivate(self):
+            setattr(self.module, self.name, self.original)
+
+        def call(self, *arguments, **options):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                return self.original(*arguments, **options)
+            if self.can_block_predicate(*arguments, **options):
+                return self.original(*arguments, **options)
+            raise BlockingError(f"Blocking call to {self.module.__name__}.{self.name}")
+
+    class BlockBuster:
+        def __init__(self):
+            self.functions = {
+                "time.sleep": Function(time, "sleep"), "os.listdir": Function(os, "listdir")
+            }
+
+        def activate(self):
+            for function in self.functions.values():
+                function.activate()
+
+        def deactivate(self):
+            for function in self.functions.values():
+                function.deactivate()
+"""
+
+
 @promise("hang.blocking")
-def test_strict_lets_blockbuster_refuse_at_once(world: World) -> None:
-    pytest.importorskip("blockbuster")
+def test_strict_lets_blockbuster_refuse_at_once_but_not_our_own_work(world: World) -> None:
+    if importlib.util.find_spec("blockbuster") is None:
+        world.write(blockbuster=STAND_IN)
     world.write(
         test_a="""
+            import os
             import time
+            import pytest
+            from fastapi import FastAPI
 
-            def test_synchronous():
+            @pytest.fixture
+            def app():
+                app = FastAPI()
+
+                @app.get("/")
+                def root():
+                    time.sleep(0.001)
+
+                return app
+
+            def test_synchronous(client):
+                time.sleep(0.001)
+                assert client.get("/").status_code == 200
+
+            async def test_in_a_thread(client):
+                assert (await client.get("/")).status_code == 200
+
+            async def test_sleeps():
                 time.sleep(0.001)
 
-            async def test_a():
-                time.sleep(0.001)
-        """
+            async def test_lists():
+                os.listdir()
+        """,
     )
 
     result = world.run("--asgi-blocking=strict")
 
-    assert result.parseoutcomes() == {"failed": 1, "passed": 1}, result.stdout.str()
-    result.stdout.fnmatch_lines(["E *BlockingError: Blocking call to time.sleep"])
+    assert result.parseoutcomes() == {"failed": 2, "passed": 2}, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        ["E *BlockingError: Blocking call to time.sleep", "E *Blocking call to os.listdir"]
+    )
 
 
 def test_strict_without_blockbuster_says_what_to_install(world: World) -> None:
