@@ -556,3 +556,5 @@ def test_a_run_without_a_limit_starts_no_thread(world: World) -> None:
     )
 
     world.passes(1)
+
+    assert not world.pytester.path.joinpath(".pytest_cache", "d", "asgi").exists()

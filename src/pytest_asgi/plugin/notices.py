@@ -12,8 +12,9 @@ from contextlib import suppress
 from time import strftime
 from typing import TYPE_CHECKING, Any
 
+from pytest_asgi.plugin import pytest_private
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
@@ -30,8 +31,9 @@ class Notices:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        folder = _folder(config)
         worker = worker_name(config)
+        cache = getattr(config, "cache", None)  # `-p no:cacheprovider`
+        folder = None if cache is None else cache.mkdir(_FOLDER)
         self._prefix = f"asgi [{worker}]: " if worker else "asgi: "
         self._path = None if folder is None else folder / f"hung{worker and '-' + worker}.txt"
         self._terminal = _open_terminal()
@@ -62,22 +64,16 @@ def forget_earlier(config: pytest.Config) -> None:
             path.unlink(missing_ok=True)
 
 
-def list_files(config: pytest.Config) -> Iterator[Path]:
-    """Yield the files that there are."""
-    folder = _folder(config)
-    if folder is not None:
-        yield from sorted(folder.glob(_PATTERN))
+def list_files(config: pytest.Config) -> list[Path]:
+    """Return the files that there are."""
+    folder = pytest_private.cache_folder(config, _FOLDER)
+    return [] if folder is None else sorted(folder.glob(_PATTERN))
 
 
 def worker_name(config: pytest.Config) -> str:
     """Return the name of the worker process of pytest-xdist that this is; else nothing."""
     given: dict[str, Any] = getattr(config, "workerinput", {})
     return str(given.get("workerid", ""))
-
-
-def _folder(config: pytest.Config) -> Path | None:
-    cache = getattr(config, "cache", None)  # `-p no:cacheprovider`
-    return None if cache is None else cache.mkdir(_FOLDER)
 
 
 def _open_terminal() -> int | None:

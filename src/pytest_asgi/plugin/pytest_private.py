@@ -221,6 +221,15 @@ def temporary_folder(config: pytest.Config) -> Path | None:
     return None if factory is None else factory.getbasetemp()
 
 
+def cache_folder(config: pytest.Config, name: str) -> Path | None:
+    """Return where `config.cache.mkdir(name)` makes a folder; `None` without pytest's cache.
+
+    The public way makes it, and most runs have nothing to put there.
+    """
+    cache = getattr(config, "cache", None)
+    return None if cache is None else cache._cachedir / cache._CACHE_PREFIX_DIRS / name
+
+
 def active_fixture(request: pytest.FixtureRequest, name: str) -> pytest.FixtureDef[Any]:
     """Return the fixture `name` as the requesting one sees it, which is set up.
 

@@ -60,7 +60,7 @@ class TimeLimits:
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
         """Name the files, and show those of processes that could not report any more."""
-        files = list(list_files(config))
+        files = list_files(config)
         if not files:
             return
         terminalreporter.section("slow and hung tests", yellow=True)
