@@ -13,7 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import calls, collection, conversation, isolation, overhead, request, startup
+from benchmarks import (
+    calls,
+    collection,
+    concurrency,
+    conversation,
+    isolation,
+    overhead,
+    request,
+    startup,
+)
 from benchmarks.machine import describe_machine, list_versions
 from benchmarks.processes import Workspace
 from benchmarks.results import Result, render_result, result_as_json
@@ -37,6 +46,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "request": request,
     "conversation": conversation,
     "isolation": isolation,
+    "concurrency": concurrency,
 }
 
 

@@ -16,13 +16,14 @@ class Suite:
     is_async: bool = False
     has_fixture: bool = False
     body: str = "pass"
+    tests_per_file: int = TESTS_PER_FILE
 
     def write(self, folder: Path, *, conftest: str = "") -> Path:
         """Write the suite's files into the empty `folder` and return it."""
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         (folder / "conftest.py").write_text(conftest, encoding="utf-8")
-        for number, first in enumerate(range(0, self.tests, TESTS_PER_FILE)):
-            count = min(TESTS_PER_FILE, self.tests - first)
+        for number, first in enumerate(range(0, self.tests, self.tests_per_file)):
+            count = min(self.tests_per_file, self.tests - first)
             text = "\n\n".join(self._definitions(count))
             (folder / f"test_file_{number:03}.py").write_text(text, encoding="utf-8")
         return folder

@@ -405,6 +405,43 @@ PROMISES = (
         "Each statement is told of with its rows, its time and the line of the app behind it.",
     ),
     Promise("database.secrets", "What is remembered of statements holds no known secrets."),
+    # --- tests at the same time --------------------------------------------------------------
+    Promise(
+        "concurrency.at-once", "With `asgi_concurrency` tests that wait run at the same time."
+    ),
+    Promise(
+        "concurrency.fixtures",
+        "Tests at the same time have their own function-scoped fixtures, and share wider ones,"
+        " each set up once and torn down by the last.",
+    ),
+    Promise(
+        "concurrency.output",
+        "What a test at the same time as others prints, logs and warns of is reported as its own.",
+    ),
+    Promise("concurrency.blame", "A failure in the background is blamed on the test it is of."),
+    Promise("concurrency.overrides", "Dependency overrides and cookies stay with their test."),
+    Promise(
+        "concurrency.marks",
+        "`@pytest.mark.asgi(concurrent=…, alone=…)` says which tests run beside which others.",
+    ),
+    Promise(
+        "concurrency.alone",
+        "Tests that touch the whole process run alone, and `--asgi-explain` says why.",
+    ),
+    Promise(
+        "concurrency.stop",
+        "When the session ends early, tests that still run are cancelled and torn down.",
+    ),
+    Promise("concurrency.crash", "A fixture that dies fails all the running tests that use it."),
+    Promise("concurrency.deadlock", "Tests that can never go on fail, each at its own place."),
+    Promise("concurrency.timeout", "Of tests at the same time only the one that hangs is ended."),
+    Promise("concurrency.xdist", "Workers of pytest-xdist run tests at the same time."),
+    Promise("concurrency.order", "Tests at the same time are reported in their order."),
+    Promise(
+        "concurrency.databases",
+        "Tests at the same time never see each other's rows: each has a database of its own, or"
+        " runs alone.",
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 _NAME = "dependency_overrides"
 _IMPORTING = "<frozen importlib._bootstrap>"  # where the code of a module is called from
 _MISSING = object()
+
+# The overrides of a test that runs beside others, by the identity of the app, which is kept: they
+# are copied when the test first looks, and nobody else sees what it changes.
+own_overrides: ContextVar[dict[int, tuple[FastAPI, Overrides]] | None] = ContextVar(
+    "pytest_asgi_own_overrides", default=None
+)
 
 
 class DependencyOverrides:
@@ -119,10 +126,17 @@ class Watch:
             overrides = vars(app)[_NAME]
         except KeyError:
             raise AttributeError(f"{kind.__name__!r} object has no attribute {_NAME!r}") from None
+        own = own_overrides.get()
+        if own is not None:
+            return own.setdefault(id(app), (app, dict(overrides)))[1]
         self._told.notice(app)
         return overrides
 
     def __set__(self, app: FastAPI, overrides: Overrides) -> None:
+        own = own_overrides.get()
+        if own is not None and _NAME in vars(app):
+            own[id(app)] = (app, overrides)
+            return
         is_new = _NAME not in vars(app)
         if not is_new:
             self._told.notice(app)  # before it is changed

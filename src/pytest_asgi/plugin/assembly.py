@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_asgi.plugin.lifespans import Lifespans
     from pytest_asgi.plugin.waiting import Waiting
     from pytest_asgi.runner.loop import SessionLoop
+    from pytest_asgi.runner.waiters import Waiter
 
 
 __tracebackhide__ = True  # a failure ends in the user's line
@@ -131,6 +132,11 @@ class Assembly:
     def is_in_test(self) -> bool:
         """Whether the calling code runs in the task of a test."""
         return self._has_waited and self.waiting.is_in_test
+
+    @property
+    def waiter(self) -> Waiter | None:
+        """The test in whose task the calling code runs, if it does in any."""
+        return self.waiting.loop.waiter if self.is_in_test else None
 
     def synchronous(self) -> AbstractContextManager[None]:
         """Return a block in which no loop seems to run."""

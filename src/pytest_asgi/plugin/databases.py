@@ -15,7 +15,7 @@ import pytest
 from pytest_asgi.adapters import drivers, openers
 from pytest_asgi.database.baselines import Baselines
 from pytest_asgi.database.redirect import Redirect, current, diverted_to
-from pytest_asgi.errors import DatabaseError
+from pytest_asgi.errors import DatabaseError, IsolationError
 from pytest_asgi.plugin import pytest_private
 from pytest_asgi.plugin.held_connections import LoopOwner, close_connections, naming_what_is_held
 from pytest_asgi.plugin.schema import read_schema
@@ -72,9 +72,8 @@ class Databases:
         self._main: Store | None = None
         self._is_main_claimed = False
         self._schema: Schema | None = None
-        self._has_test_begun = False
+        self._begun: dict[pytest.Item, ExitStack] = {}  # with what each has of its own
         self._started_for: pytest.Item | None = None
-        self._own = ExitStack()  # what the running test has of its own
         redirect.open_store = self._open
         redirect.allowed = tuple(settings.database_allow.split())
         redirect.is_on = settings.isolation != "off" and bool(settings.schema or settings.database)
@@ -96,6 +95,14 @@ class Databases:
             self._open_early(self._find_target())
         assert self._main is not None
         return current(self._main)
+
+    def has_main_store(self) -> bool:
+        """Tell whether the app's database is known and open, so that it can be cloned; open it."""
+        try:
+            self.main_store()
+        except Exception:  # noqa: BLE001 - the test that needs it says so
+            return False
+        return True
 
     def mark_of(self, store: Store) -> Mark:
         """Return the moment at which the running test began."""
@@ -127,7 +134,7 @@ class Databases:
 
     # --- a session ------------------------------------------------------------------------------
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Switch the redirection on if a test asks for a database."""
         if self._project.settings.isolation != "off" and any(map(_wants_database, session.items)):
@@ -186,40 +193,43 @@ class Databases:
             level = self._baselines.push()
 
     def _begin(self, item: pytest.Item) -> None:
-        if self._has_test_begun:
+        if item in self._begun:
             return
-        self._has_test_begun = True
+        own = self._begun[item] = ExitStack()
         item.addfinalizer(lambda: self._end(item))
         self._start_lifespan(item)
-        isolation = settings_of_test(item, self._project.settings).isolation
+        isolation = self._isolation_of(item)
         if isolation == "clone":
-            self._give_own(store.fork for store in self.stores())
+            self._give_own(own, (store.fork for store in self.stores()))
         elif isolation == "transaction":
             # Databases that the app has beside this one are put back.
-            self._give_own([partial(openers.begin_transaction, self.main_store())])
+            self._give_own(own, [partial(openers.begin_transaction, self.main_store())])
         self.redirect.connections.begin_test()
 
-    def _give_own(self, make: Iterable[Callable[[], Store]]) -> None:
+    def _give_own(self, own: ExitStack, make: Iterable[Callable[[], Store]]) -> None:
         """Let the running test have stores of its own."""
         for make_one in make:
-            own = self._own.enter_context(closing(make_one()))
-            self._own.callback(self.redirect.connections.end_of, own)
-            self._own.enter_context(diverted_to(own))
-            self._baselines.begin(own)
+            store = own.enter_context(closing(make_one()))
+            own.callback(self.redirect.connections.end_of, store)
+            own.enter_context(diverted_to(store))
+            self._baselines.begin(store)
 
     def _end(self, item: pytest.Item) -> None:
-        self._has_test_begun = False
+        own = self._begun.pop(item)
         with naming_what_is_held(self.redirect.connections):
-            self._take_back(item)
+            self._take_back(item, own)
 
-    def _take_back(self, item: pytest.Item) -> None:
+    def _take_back(self, item: pytest.Item, own: ExitStack) -> None:
         try:
-            self._own.close()
+            own.close()
         finally:
-            if settings_of_test(item, self._project.settings).isolation == "off":
+            if self._isolation_of(item) == "off":
                 self._baselines.push()  # what it wrote stays
             else:
                 self._baselines.restore()
+
+    def _isolation_of(self, item: pytest.Item) -> str:
+        return settings_of_test(item, self._project.settings).isolation
 
     def _start_lifespan(self, item: pytest.Item) -> None:
         """Start the app before a fixture of the test writes: what the app writes is to stay."""
@@ -243,6 +253,8 @@ class Databases:
         if early is not None and openers.is_meant(early.target, target):
             self._is_main_claimed = True
             return early
+        if [self._isolation_of(item) for item in self._begun].count("clone") > 1:
+            raise _opened_at_once(target)
         is_main = self._main is None and openers.may_be_main(target)
         store = self._make(target, is_main=is_main)
         if is_main:
@@ -304,6 +316,15 @@ def _wants_database(item: pytest.Item) -> bool:
     if not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return True
     return any("isolation" in mark.kwargs for mark in item.iter_markers("asgi"))
+
+
+def _opened_at_once(target: Target) -> IsolationError:
+    return IsolationError(
+        f"The app connects to {target} for the first time while several tests run.",
+        why="Each of them has to have a clone of that database from its beginning.",
+        fix="Connect to it in the app's lifespan, or give the tests that use it the mark"
+        " `@pytest.mark.asgi(concurrent=False)`.",
+    )
 
 
 def _unknown_database() -> DatabaseError:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_asgi.runner.contexts import Visit
     from pytest_asgi.runner.guests import Guest
     from pytest_asgi.runner.host import Host
+    from pytest_asgi.runner.waiters import Waiter
 
 __tracebackhide__ = hides_our_frames
 
@@ -37,7 +38,7 @@ class FixtureSetup:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._item: pytest.Item | None = None
+        self._running: dict[pytest.Item, Waiter | None] = {}
         self._users: defaultdict[Fixture, set[Fixture]] = defaultdict(set)
         self._dead: dict[Fixture, Host] = {}
 
@@ -61,7 +62,8 @@ class FixtureSetup:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse to run a test with a fixture that died during an earlier one."""
-        self._item = item
+        self._running = {each: who for each, who in self._running.items() if _is_waiting(who)}
+        self._running[item] = self._assembly.waiter
         for fixture, host in self._dead.items():
             if _is_used_by(item, fixture):
                 host.is_crash_told = True
@@ -112,8 +114,9 @@ class FixtureSetup:
         error.__cause__ = host.crash
         for user in users:
             pytest_private.raise_when_requested(user, error)
-        if any(_is_used_by(self._item, user) for user in users):
-            self._assembly.waiting.loop.waiter.cancel(host)
+        for item, waiter in self._running.items():
+            if any(_is_used_by(item, user) for user in users):
+                (waiter or self._assembly.waiting.loop.waiter).cancel(host)
 
     def _with_users(self, fixture: Fixture) -> list[Fixture]:
         """Return a fixture and all of a wider scope that use it, directly or not."""
@@ -149,7 +152,11 @@ class FixtureSetup:
             request.addfinalizer(stay.begin)
 
 
-def _is_used_by(item: pytest.Item | None, fixture: Fixture) -> bool:
+def _is_waiting(waiter: Waiter | None) -> bool:
+    return waiter is not None and waiter.task is not None and not waiter.task.done()
+
+
+def _is_used_by(item: pytest.Item, fixture: Fixture) -> bool:
     return isinstance(item, pytest.Function) and pytest_private.is_used_by(item, fixture)
 
 

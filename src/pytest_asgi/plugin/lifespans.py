@@ -45,14 +45,18 @@ class Lifespans:
             app: The ASGI app.
             fixture: What gave the app; the app is shut down before this is torn down.
         """
-        started = self._started.get(id(app))
-        if started is None:
-            with ExitStack() as stack:
-                for living_with in self._living_with:
-                    stack.enter_context(living_with(fixture))
-                started = self._started[id(app)] = _Started(app, self._waiting)
-            fixture.addfinalizer(lambda: self._started.pop(id(app)).stop())
-        return started.state()
+        if id(app) not in self._started:
+            with self._waiting.one_at_a_time(id(app)):
+                if id(app) not in self._started:
+                    self._start(app, fixture)
+        return self._started[id(app)].state()
+
+    def _start(self, app: Any, fixture: pytest.FixtureDef[Any]) -> None:
+        with ExitStack() as stack:
+            for living_with in self._living_with:
+                stack.enter_context(living_with(fixture))
+            self._started[id(app)] = _Started(app, self._waiting)
+        fixture.addfinalizer(lambda: self._started.pop(id(app)).stop())
 
     def share_context(self, app: Any) -> None:
         """Set, in the running test, the context variables that the lifespan of `app` has set."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.adapters.fastapi import DependencyOverrides
+from pytest_asgi.adapters.fastapi import DependencyOverrides, own_overrides
 from pytest_asgi.import_watch import ImportWatch
 from pytest_asgi.plugin import pytest_private
 
@@ -62,7 +62,7 @@ class Overrides:
         return nullcontext() if fixture.scope == "function" else self._overrides.outlive_test()
 
     def _begin(self, item: pytest.Item) -> None:
-        if not self._has_test_begun:
+        if not self._has_test_begun and own_overrides.get() is None:
             self._has_test_begun = True
             # The first finalizer of a test is the last one to run, but runs before a module's.
             item.addfinalizer(self._end)

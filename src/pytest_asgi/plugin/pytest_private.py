@@ -7,6 +7,7 @@ an underscore.
 from __future__ import annotations
 
 import inspect
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 __tracebackhide__ = True  # a failure ends in the user's line
+
+_making_folder = threading.Lock()
 
 
 def fixture_definitions(item: pytest.Function) -> Iterable[pytest.FixtureDef[Any]]:
@@ -218,7 +221,8 @@ def temporary_folder(config: pytest.Config) -> Path | None:
     The public way to it is a fixture, and connections are opened outside of fixtures too.
     """
     factory = getattr(config, "_tmp_path_factory", None)
-    return None if factory is None else factory.getbasetemp()
+    with _making_folder:  # which pytest does at the first call; several threads may connect
+        return None if factory is None else factory.getbasetemp()
 
 
 def cache_folder(config: pytest.Config, name: str) -> Path | None:

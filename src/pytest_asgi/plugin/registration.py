@@ -8,6 +8,7 @@ import pytest
 
 from pytest_asgi.plugin import pytest_private
 from pytest_asgi.plugin.blocking import Blocking
+from pytest_asgi.plugin.concurrency.gate import ConcurrencyGate
 from pytest_asgi.plugin.debugging import Tracing
 from pytest_asgi.plugin.execution import Execution
 from pytest_asgi.plugin.fixture_setup import FixtureSetup
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
     """Register each part; what comes later is called earlier."""
     manager = config.pluginmanager
+    if assembly.settings.concurrency != "off":
+        manager.register(ConcurrencyGate(assembly), "asgi-concurrency")
     manager.register(FixtureSetup(assembly), "asgi-fixture-setup")
     manager.register(assembly.overrides, "asgi-overrides")
     manager.register(assembly.databases, "asgi-databases")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True  # a wrong mark is the user's
 
+_CONCURRENT_IF_MARKED = 20
+
 
 class Settings(NamedTuple):
     """The options of a session, or of one test that overrides them with its mark.
@@ -45,6 +47,10 @@ class Settings(NamedTuple):
             `off` for no limit.
         blocking: What happens when a call keeps the loop from going on: `off`, `warn` or `error`,
             and after how many milliseconds, as in `warn:100`; or `strict`.
+        concurrency: How many tests may run at the same time; `marked` for those only whose mark
+            says so, `off` for none.
+        concurrent: Whether this test may run beside others; `None` if its mark does not say.
+        alone: The name of a group of tests of which only one runs at a time.
     """
 
     app: str = ""
@@ -60,6 +66,19 @@ class Settings(NamedTuple):
     n_plus_one: str = "warn"
     timeout: float | str = "off"
     blocking: str = "off"
+    concurrency: str = "marked"
+    concurrent: bool | None = None
+    alone: str = ""
+
+    @property
+    def are_all_concurrent(self) -> bool:
+        """Whether tests run at the same time although no mark says so."""
+        return self.concurrency.isdecimal() and self.concurrency != "1"
+
+    @property
+    def concurrency_limit(self) -> int:
+        """How many tests may run at the same time."""
+        return int(self.concurrency) if self.concurrency.isdecimal() else _CONCURRENT_IF_MARKED
 
 
 class _Option(NamedTuple):
@@ -174,7 +193,18 @@ _OPTIONS = (
         example="warn:MILLISECONDS, error:MILLISECONDS",
         in_mark=True,
     ),
+    _Option(
+        "concurrency",
+        "how many async tests may run at the same time in the one loop: a number; marked, for"
+        " those only whose mark says concurrent=True; or off",
+        values=("marked", "off"),
+        or_matching=r"[1-9]\d*",
+        example="NUMBER",
+    ),
 )
+
+# What only a mark can say, with the type of its value.
+_IN_MARKS_ONLY = {"concurrent": bool, "alone": str}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -186,6 +216,11 @@ def add_options(parser: pytest.Parser) -> None:
         text = f"{option.help} (default: {default or option.if_not_set})"
         parser.addini(f"asgi_{option.name}", text, default=default)
         group.addoption(option.flag, dest=f"asgi_{option.name}", metavar="VALUE", help=text)
+    group.addoption(
+        "--asgi-explain",
+        action="store_true",
+        help="say of each test that runs alone why no other runs beside it",
+    )
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -218,15 +253,25 @@ def settings_of_test(item: pytest.Item, session: Settings) -> Settings:
 
 
 def _check_mark(mark: pytest.Mark) -> None:
-    known = {option.name: option for option in _OPTIONS if option.in_mark}
+    options = {option.name: option for option in _OPTIONS if option.in_mark}
+    known = [*options, *_IN_MARKS_ONLY]
     if mark.args:
         raise _invalid_mark(f"{mark.args[0]!r} has no name", known)
     for name, value in mark.kwargs.items():
         if name not in known:
             raise _invalid_mark(f"there is no {name!r}", known)
-        problem = _problem(known[name], value)
+        if name in options:
+            problem = _problem(options[name], value)
+        else:
+            problem = _problem_of_type(_IN_MARKS_ONLY[name], value)
         if problem:
             raise _invalid_mark(f"{name}: {problem}", known)
+
+
+def _problem_of_type(kind: type, value: object) -> str | None:
+    if isinstance(value, kind):
+        return None
+    return f"{value!r} is not valid; it must be a {kind.__name__}"
 
 
 def _problem(option: _Option, value: object) -> str | None:
@@ -253,7 +298,7 @@ def _is_import_path(value: str) -> bool:
     )
 
 
-def _invalid_mark(problem: str, known: dict[str, _Option]) -> SettingsError:
+def _invalid_mark(problem: str, known: list[str]) -> SettingsError:
     return SettingsError(
         f"@pytest.mark.asgi(…): {problem}.",
         why="The mark takes the options of pytest-asgi that one test may change.",

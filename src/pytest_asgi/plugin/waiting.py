@@ -7,6 +7,7 @@ break off a tear-down half-way. It never leaves this module.
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asgi.plugin import pytest_private
@@ -27,7 +28,7 @@ from pytest_asgi.runner.guests import Guest, Unwinding, canceller
 from pytest_asgi.runner.loop import Home, SessionLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
     from contextlib import AbstractContextManager
     from contextvars import Context
 
@@ -45,6 +46,7 @@ class Waiting:
 
     def __init__(self, loop: SessionLoop) -> None:
         self.loop = loop
+        self._locks: dict[object, asyncio.Lock] = {}
 
     def for_test(self, awaitable: Awaitable[T], item: pytest.Item) -> T:
         """Wait for the body of a test."""
@@ -78,6 +80,19 @@ class Waiting:
             if crash is None:
                 raise
             raise explain_crash(crash, "The client", cancelled) from None
+
+    @contextmanager
+    def one_at_a_time(self, key: object) -> Generator[None]:
+        """Let nobody else into a block of the same key, although the code in it waits."""
+        if not is_bridged():
+            yield
+            return
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self.for_fixture(lock.acquire(), "of another test")
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def is_in_test(self) -> bool:
@@ -118,7 +133,7 @@ class Waiting:
     def _let_others_step(self, name: str) -> list[BaseException]:
         try:
             self.loop.run(asyncio.sleep(0))
-            if len(asyncio.all_tasks(self.loop.loop)) > 1:
+            if self.loop.background.has_several or len(asyncio.all_tasks(self.loop.loop)) > 1:
                 self.loop.run(_sleep_for_cycles(4))  # a crash takes some to reach the test
         except asyncio.CancelledError as cancelled:
             # Too late for the test. A scope in its own task raises when it is left; the fixture

@@ -42,9 +42,15 @@ class BackgroundFailures:
         self.is_over = False  # nobody will ask again
         self.running: Owner | None = None  # whose loop it is just now
         self._unfinished: set[Owner] = set()
+        self._tells_tasks_apart = False
         self._owners: WeakKeyDictionary[object, Owner] = WeakKeyDictionary()
         self.told: list[BaseException] = []  # reported otherwise; asyncio will say it again
         self._late: list[BaseException] = []
+
+    @property
+    def has_several(self) -> bool:
+        """Whether several tests have begun and not ended."""
+        return len(self._unfinished) > 1
 
     def begin(self, test: Owner) -> None:
         """Say that a test has begun."""
@@ -58,6 +64,22 @@ class BackgroundFailures:
         self._late.extend(test.failures)
         self._unfinished.discard(test)
         self.running = test.context = None
+
+    def tell_tasks_apart(self, loop: AbstractEventLoop) -> None:
+        """Remember from now on which test made a task, for several make some at a time."""
+        if sys.version_info >= (3, 12) or self._tells_tasks_apart:
+            return
+        self._tells_tasks_apart = True
+        create = loop.create_task
+
+        def create_and_remember(*args: Any, **kwargs: Any) -> Task[Any]:
+            task = create(*args, **kwargs)
+            test = owner.get()
+            if test is not None:
+                self._owners[task] = test
+            return task
+
+        loop.create_task = create_and_remember  # type: ignore[method-assign]
 
     def handle(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Be the loop's exception handler."""

@@ -125,6 +125,9 @@ class SessionLoop:
         self._outside.crashes.clear()  # their fixtures raise them when they are torn down
         test: RunningTest[T] = RunningTest(owner)
         coroutine = self._capture(function, name, test)
+        if self._driver.is_in_this_thread:  # beside another test, which runs the loop
+            test.task = self.loop.create_task(coroutine, context=context, name=name)
+            return test
         self._driver.begin(wait=True)
         try:
             self._driver.dismiss_root()
@@ -182,7 +185,7 @@ class SessionLoop:
 
         What raises then has failed in the background.
         """
-        tasks = asyncio.all_tasks(self.loop) - {self._driven.task}
+        tasks = asyncio.all_tasks(self.loop) - {self.waiter.task, self._driven.task}
         while any(not task.done() for task in tasks):
             try:
                 self.run(_cancel(tasks))

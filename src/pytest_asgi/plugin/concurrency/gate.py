@@ -1,0 +1,84 @@
+"""Decide, when all tests are collected, whether some run at the same time, and tell.
+
+Nothing else of this package is imported by a run in which none does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_asgi.plugin.concurrency.solitude import Solitude
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_asgi.plugin.assembly import Assembly
+
+
+class ConcurrencyGate:
+    """The hooks before the first test."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._lines: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)  # before the terminal says what was collected
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Let tests run at the same time if the project wants that."""
+        if not self._is_wanted(session.items):
+            return
+        solitude = Solitude(
+            session.config,
+            self._assembly.settings,
+            self._assembly.neighbours,
+            self._assembly.databases,
+        )
+        reason = solitude.of_session()
+        if reason is not None:
+            self._lines = [f"no tests at the same time: {reason}"]
+            return
+        from pytest_asgi.plugin.concurrency.crowd import Crowd  # noqa: PLC0415 - rarely needed
+
+        session.config.pluginmanager.register(
+            Crowd(self._assembly, session, solitude), "asgi-crowd"
+        )
+        alone = {item: solitude.of_test(item) for item in session.items}
+        self._lines = list(self._describe(alone, is_long=session.config.getoption("asgi_explain")))
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say how many tests run at the same time, and why the others do not."""
+        return [f"asgi: {line}" for line in self._lines]
+
+    def _is_wanted(self, items: list[pytest.Item]) -> bool:
+        settings = self._assembly.settings
+        if settings.concurrency == "off":
+            return False
+        return settings.are_all_concurrent or any(map(_is_marked, _with_parents(items)))
+
+    def _describe(self, alone: dict[pytest.Item, str | None], *, is_long: bool) -> Iterator[str]:
+        reasons = {item: reason for item, reason in alone.items() if reason is not None}
+        limit = self._assembly.settings.concurrency_limit
+        yield f"up to {limit} of {len(alone) - len(reasons)} tests at the same time"
+        if is_long:
+            yield from (f"alone: {item.nodeid}: {reason}" for item, reason in reasons.items())
+            return
+        for reason, count in Counter(reasons.values()).most_common():
+            yield f"{count} alone: {reason}"
+
+
+def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
+    return any(mark.kwargs.get("concurrent") for mark in node.own_markers if mark.name == "asgi")
+
+
+def _with_parents(items: list[pytest.Item]) -> Iterator[Any]:
+    """Yield each test, class, module and so on, once: every run pays for this."""
+    seen = set[object]()
+    for item in items:
+        node: Any = item
+        while node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            node = node.parent
