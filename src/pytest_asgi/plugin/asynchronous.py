@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HAS_ASYNC_XUNIT_FUNCTIONS = pytest.StashKey[bool]()
+_IS_UNITTEST = pytest.StashKey[bool]()
 
 
 def test_function(item: pytest.Function) -> Callable[..., Any]:
     """Return the function that the user wrote, below hypothesis if that is around it."""
-    hypothesis = getattr(item.obj, "hypothesis", None)
-    inner = getattr(hypothesis, "inner_test", None)
-    return item.obj if inner is None else inner  # type: ignore[no-any-return]
+    function: Callable[..., Any] = item.obj  # asked for once: pytest looks it up each time
+    inner = getattr(getattr(function, "hypothesis", None), "inner_test", None)
+    return function if inner is None else inner
 
 
 def is_async_test(item: pytest.Item) -> bool:
@@ -45,10 +46,16 @@ def has_async_xunit_functions(item: pytest.Function) -> bool:
 
 def is_unittest(item: pytest.Function) -> bool:
     """Tell whether `item` is a method of a `unittest.TestCase`, which runs itself."""
-    unittest = sys.modules.get("unittest")  # not imported: then there is no such class
-    return (
-        unittest is not None and item.cls is not None and issubclass(item.cls, unittest.TestCase)
-    )
+    assert item.parent is not None
+    shared = item.parent.stash  # all tests of a class have the same answer
+    if _IS_UNITTEST not in shared:
+        unittest = sys.modules.get("unittest")  # not imported: then there is no such class
+        shared[_IS_UNITTEST] = (
+            unittest is not None
+            and item.cls is not None
+            and issubclass(item.cls, unittest.TestCase)
+        )
+    return shared[_IS_UNITTEST]
 
 
 class AsyncFixtures:

@@ -143,7 +143,7 @@ class SessionLoop:
         self.background.running = test.owner
         self._driver.begin(wait=True)
         try:
-            outcome: _Outcome[T] = self._drive(test, test.task, self._run_loop_until)
+            outcome: _Outcome[T] = self._drive(test, test.task, self._run_until_over)
         finally:
             self._driver.end()
             self.background.end(test.owner, self.loop)
@@ -266,7 +266,6 @@ class SessionLoop:
     def _make(self) -> AbstractEventLoop:
         loop = self._runner.get_loop()
         loop.set_exception_handler(self._handle_exception)
-        self._run_loop_until = loop.run_until_complete
         self._driver = LoopDriver(loop)
         self._deadlocks.install(loop)
         if self._home.is_here:
@@ -328,6 +327,28 @@ class SessionLoop:
                 self.background.told.append(error)
                 self._driven.cancel(error)
 
+    def _run_until_over(self, task: asyncio.Task[T]) -> T:
+        """Run the loop until the task of a test has ended, like `run_until_complete`."""
+        if not task.done():
+            task.add_done_callback(self._stop)
+            try:
+                self.loop.run_forever()
+            finally:
+                task.remove_done_callback(self._stop)
+            if not task.done():
+                raise RuntimeError("Event loop stopped before the test was over.")
+        return task.result()
+
+    def _stop(self, task: asyncio.Task[Any]) -> None:
+        if task is self._driven.task:  # else the loop has broken off before
+            self.loop.stop()
+
+    def _stop_early(self, task: asyncio.Task[Any] | None) -> None:
+        """Save a turn of the loop, in which a task that ends now would tell of its end."""
+        if task is not None and task is self._driven.task and self.is_idle:
+            task.remove_done_callback(self._stop)
+            self.loop.stop()
+
     def _wait(self, awaitable: Awaitable[T]) -> T:
         try:
             value = self._bridge.wait(awaitable)
@@ -351,6 +372,7 @@ class SessionLoop:
             return _Outcome(error=error)
         finally:
             _tell(events.TestFinished, name)
+            self._stop_early(test.task)
 
 
 class RunningTest(Waiter, Generic[T]):
