@@ -136,7 +136,7 @@ class Execution:
     def _is_for_another(self, item: pytest.Function) -> bool:
         if self._neighbours.keeps(item):
             return True
-        if item.get_closest_marker("trio") is not None:
+        if "trio" in item.keywords and item.get_closest_marker("trio") is not None:
             raise no_trio_runner(item.name)
         backend = item.funcargs.get("anyio_backend", "asyncio")
         if self._neighbours.is_for_anyio(item, backend):

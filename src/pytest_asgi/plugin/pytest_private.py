@@ -169,13 +169,14 @@ def no_tear_down_lost(session: pytest.Session) -> Generator[None]:
 
     pytest takes a node off its stack before it tears it down, and stops at an interrupt.
     """
-    finalizers = {node: entry[0] for node, entry in session._setupstate.stack.items()}
+    stack = session._setupstate.stack.copy()
     try:
         yield
     except (KeyboardInterrupt, pytest.exit.Exception):
-        for node in reversed(finalizers):
+        for node in reversed(stack):
             if node not in session._setupstate.stack:
-                _run(finalizers[node])
+                finalizers, _ = stack[node]
+                _run(finalizers)
         raise
 
 

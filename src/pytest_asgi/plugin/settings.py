@@ -246,6 +246,8 @@ def settings_of_test(item: pytest.Item, session: Settings) -> Settings:
     Raises:
         SettingsError: A mark has an argument that is not valid.
     """
+    if "asgi" not in item.keywords:  # which has the names of all marks, and is quick to ask
+        return session
     for mark in reversed(list(item.iter_markers("asgi"))):  # the closest one last
         _check_mark(mark)
         session = session._replace(**mark.kwargs)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_asgi.runner.foreign_loops.diagnosis import diagnose
-from pytest_asgi.runner.foreign_loops.note import write_note
 from pytest_asgi.runner.foreign_loops.origins import LoopOrigins
 
 if TYPE_CHECKING:
@@ -29,6 +27,10 @@ def explain(
         origins: What is known of the loops of this run.
     """
     try:
+        # Few runs have an error to explain, and each with an async test imports this package.
+        from pytest_asgi.runner.foreign_loops.diagnosis import diagnose
+        from pytest_asgi.runner.foreign_loops.note import write_note
+
         diagnosis = diagnose(error, session_loop)
         return None if diagnosis is None else write_note(diagnosis, origins)
     except Exception:  # noqa: BLE001 - foreign objects may do anything; the error itself must show
