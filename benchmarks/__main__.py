@@ -18,6 +18,7 @@ from benchmarks import (
     collection,
     concurrency,
     conversation,
+    database_suite,
     isolation,
     overhead,
     request,
@@ -46,6 +47,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "request": request,
     "conversation": conversation,
     "isolation": isolation,
+    "database_suite": database_suite,
     "concurrency": concurrency,
 }
 

@@ -3,11 +3,12 @@
 The same app, the same 50 tables and the same tests; only who cleans up differs. The peers are
 what a `conftest.py` does by hand: create and drop all tables, or the documented recipe of
 SQLAlchemy, a session inside of an outer transaction that is rolled back
-(https://docs.sqlalchemy.org/en/20/orm/session_transaction.html#joining-a-session-into-an-external-transaction-such-as-for-test-suites).
+(https://docs.sqlalchemy.org/en/20/orm/session_transaction.html#joining-a-session-into-an-external-transaction-such-as-for-test-suites),
+written by hand or by pytest-sqla.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -30,7 +31,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from sqlalchemy import ForeignKey
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -53,12 +54,13 @@ for number in range(1, {tables}):
     }})
 
 engine = create_async_engine("{url}")
+new_session = async_sessionmaker(engine)
 app = FastAPI()
 
 
 @app.post("/things/{{name}}")
 async def make(name: str):
-    async with AsyncSession(engine) as session:
+    async with new_session() as session:
         session.add(Thing(name=name))
         await session.commit()
 """
@@ -68,19 +70,11 @@ async def test_{number}(client):
     assert (await client.post("/things/one")).status_code == 200
 """
 
-_BY_HAND = """\
+_CLIENT = """\
 import httpx
 import pytest
-from main import Model, app, engine
-
-
-@pytest.fixture(autouse=True)
-async def tables():
-    async with engine.begin() as connection:
-        await connection.run_sync(Model.metadata.create_all)
-    yield
-    async with engine.begin() as connection:
-        await connection.run_sync(Model.metadata.drop_all)
+import sqlalchemy
+from main import Model, app, engine, new_session
 
 
 @pytest.fixture
@@ -88,6 +82,54 @@ async def client():
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+"""
+
+_ANEW = """\
+@pytest.fixture(autouse=True)
+async def tables():
+    async with engine.begin() as connection:
+        await connection.run_sync(Model.metadata.create_all)
+    yield
+    async with engine.begin() as connection:
+        await connection.run_sync(Model.metadata.drop_all)
+"""
+
+_ROLLED_BACK = """\
+# The driver does not begin before a savepoint by itself:
+# https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
+@sqlalchemy.event.listens_for(engine.sync_engine, "connect")
+def leave_transactions_alone(connection, record):
+    connection.isolation_level = None
+
+
+@sqlalchemy.event.listens_for(engine.sync_engine, "begin")
+def begin(connection):
+    connection.exec_driver_sql("BEGIN")
+
+
+@pytest.fixture(scope="session")
+async def tables():
+    async with engine.begin() as connection:
+        await connection.run_sync(Model.metadata.create_all)
+
+
+@pytest.fixture(autouse=True)
+async def rolled_back(tables):
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        new_session.configure(bind=connection, join_transaction_mode="create_savepoint")
+        yield
+        await transaction.rollback()
+"""
+
+_PYTEST_SQLA = """\
+@pytest.fixture(autouse=True)
+async def rolled_back(sqla_async_session):
+    new_session.configure(
+        bind=sqla_async_session.bind, join_transaction_mode="create_savepoint"
+    )
 """
 
 
@@ -102,8 +144,21 @@ class _Way:
 
 
 _OURS = _Way("pytest-asgi, restore", OURS, settings="asgi_schema = main:Model\n")
-_CREATE_AND_DROP = _Way("create_all and drop_all", PYTEST_ASYNCIO_SESSION, conftest=_BY_HAND)
-_WAYS = (_CREATE_AND_DROP, _OURS)
+_CREATE_AND_DROP = _Way(
+    "create_all and drop_all", PYTEST_ASYNCIO_SESSION, conftest=_CLIENT + _ANEW
+)
+_RECIPE = _Way("rollback by hand", PYTEST_ASYNCIO_SESSION, conftest=_CLIENT + _ROLLED_BACK)
+_SQLA = _Way(
+    "pytest-sqla",
+    replace(
+        PYTEST_ASYNCIO_SESSION,
+        plugin="asyncio",  # the name that pytest-sqla looks for
+        options=("-p", "pytest_sqla.plugin", *PYTEST_ASYNCIO_SESSION.options),
+    ),
+    conftest=_CLIENT + _PYTEST_SQLA,
+    settings="sqla_url = {url}\nsqla_async_url = {url}\nsqla_metadata = main:Model\n",
+)
+_WAYS = (_CREATE_AND_DROP, _RECIPE, _SQLA, _OURS)
 
 
 def run(plan: Plan, workspace: Workspace) -> Result:
@@ -131,7 +186,7 @@ def _contestant(way: _Way, tests: int, workspace: Workspace) -> Callable[[], flo
 def _write(way: _Way, tests: int, folder: Path) -> Path:
     url = f"sqlite+aiosqlite:///{folder / 'things.db'}"
     files = {
-        "pytest.ini": f"[pytest]\npythonpath = .\n{way.settings}",
+        "pytest.ini": f"[pytest]\npythonpath = .\n{way.settings.format(url=url)}",
         "conftest.py": way.conftest,
         "main.py": _APP.format(tables=_TABLES, url=url),
         "test_things.py": "\n\n".join(_TEST.format(number=number) for number in range(tests)),

@@ -1,11 +1,14 @@
 """What it costs to put a database back after a test, by the number of its tables.
 
 A test writes to two tables and commits. Only what happens after it is measured, by the clock: a
-server does most of the work. The peers do what a `conftest.py` does by hand: make all tables
-anew, empty them, or copy a template.
+server does most of the work. A measurement is the median of single ones, so that a machine that
+does something else now and then is not counted. The peers do what a `conftest.py` does by hand:
+make all tables anew, empty them, copy a template; or roll back, which is SQLAlchemy's recipe and
+what pytest-sqla does: there the test has not committed.
 """
 
 import gc
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,7 +16,18 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Column as TableColumn
-from sqlalchemy import Engine, ForeignKey, Integer, MetaData, String, Table, create_engine, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    text,
+)
 
 from benchmarks.processes import Workspace
 from benchmarks.results import Column, Result, Target, Verdict
@@ -23,13 +37,15 @@ from pytest_asgi.adapters.openers import Openers
 from pytest_asgi.database.targets import Kind
 from pytest_asgi.database.targets import Target as DatabaseTarget
 
-FULL = Plan(rounds=5, size=50)
+FULL = Plan(rounds=5, size=40)
 QUICK = Plan(rounds=3, size=10)
 
 _TABLES = (5, 50, 200)
 _ROWS = 10
 _RESTORE, _NOTHING, _CHANGES = "pytest-asgi", "pytest-asgi, nothing written", "`db.changes()`"
 _ANEW, _EMPTY, _COPY = "drop_all and create_all", "empty all tables", "copy the template"
+_ROLL_BACK = "roll back (recipe, pytest-sqla)"
+_SLOW = 10  # times fewer measurements of what takes so long that noise does not matter
 _LIMITS: dict[Kind, dict[str, tuple[float, ...]]] = {
     "postgresql": {_RESTORE: (1, 2, 5), _CHANGES: (0.5, 0.5, 0.5)},
     "sqlite": {_RESTORE: (0.05, 0.25, 0.8)},
@@ -83,11 +99,14 @@ def _prepare(
             _NOTHING: (lambda: None, lambda: store.restore(mark)),
             _ANEW: (theirs, partial(_make_anew, engines[1], metadata)),
             _EMPTY: (theirs, partial(_empty, engines[1], metadata)),
+            _ROLL_BACK: _roll_back(engines[1], metadata),
         }
         if kind == "postgresql":
             tasks[_COPY] = (lambda: None, lambda: store.fork().close())
         contestants: dict[str, Callable[[], float]] = {
-            _sample(kind, count, name): partial(_measure, write, task, size)
+            _sample(kind, count, name): partial(
+                _measure, write, task, max(2, size // _SLOW) if name in (_ANEW, _COPY) else size
+            )
             for name, (write, task) in tasks.items()
         }
         contestants[_sample(kind, count, _CHANGES)] = partial(
@@ -112,11 +131,36 @@ def _schema(count: int) -> MetaData:
 
 def _write(engine: Engine, metadata: MetaData) -> None:
     """Do what a request does: change two tables, and commit."""
-    first, second = (metadata.tables[name] for name in ("t0", "t1"))
     with engine.begin() as connection:
-        made = connection.execute(first.insert(), {"name": "new"}).inserted_primary_key
-        connection.execute(second.insert(), {"name": "newer", "other": made and made[0]})
-        connection.execute(second.update().where(second.c.id == 1).values(name="other"))
+        _change(connection, metadata)
+
+
+def _change(connection: Connection, metadata: MetaData) -> None:
+    first, second = (metadata.tables[name] for name in ("t0", "t1"))
+    made = connection.execute(first.insert(), {"name": "new"}).inserted_primary_key
+    connection.execute(second.insert(), {"name": "newer", "other": made and made[0]})
+    connection.execute(second.update().where(second.c.id == 1).values(name="other"))
+
+
+def _roll_back(
+    engine: Engine, metadata: MetaData
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return what writes inside of a transaction, and what rolls it back."""
+    transactional = engine.execution_options()
+    if engine.dialect.name == "sqlite":  # else the driver does not begin before a savepoint
+        event.listen(transactional, "begin", lambda it: it.exec_driver_sql("BEGIN"))
+    held: list[Connection] = []
+
+    def write() -> None:
+        held.append(transactional.connect())
+        held[0].begin()
+        with held[0].begin_nested():
+            _change(held[0], metadata)
+
+    def roll_back() -> None:
+        held.pop().close()  # which rolls back
+
+    return write, roll_back
 
 
 def _make_anew(engine: Engine, metadata: MetaData) -> None:
@@ -136,31 +180,31 @@ def _empty(engine: Engine, metadata: MetaData) -> None:
 
 def _measure(write: Callable[[], object], task: Callable[[], object], size: int) -> float:
     """Return how long `task` takes after each of so many writes."""
-    spent = 0.0
+    spent = []
     gc.collect()
     for _ in range(size):
         write()
         begun = time.perf_counter()
         task()
-        spent += time.perf_counter() - begun
-    return spent / size
+        spent.append(time.perf_counter() - begun)
+    return statistics.median(spent)
 
 
 def _measure_changes(store: Any, mark: Any, write: Callable[[], object], size: int) -> float:
     """Return how long it takes to look before and after a write."""
-    spent = 0.0
+    spent = []
     gc.collect()
     for _ in range(size):
         begun = time.perf_counter()
         since = store.mark()
-        spent += time.perf_counter() - begun
+        before = time.perf_counter() - begun
         write()
         begun = time.perf_counter()
         changes = store.changes(since)
-        spent += time.perf_counter() - begun
+        spent.append(before + time.perf_counter() - begun)
         assert set(changes) == {"t0", "t1"}
         store.restore(mark)
-    return spent / size
+    return statistics.median(spent)
 
 
 def _sample(kind: Kind, count: int, name: str) -> str:
@@ -169,7 +213,7 @@ def _sample(kind: Kind, count: int, name: str) -> str:
 
 def _table(kind: Kind, samples: Samples) -> ResultTable:
     rows: dict[str, dict[str, Spread]] = {}
-    for name in (_RESTORE, _NOTHING, _ANEW, _EMPTY, _COPY, _CHANGES):
+    for name in (_RESTORE, _NOTHING, _ROLL_BACK, _ANEW, _EMPTY, _COPY, _CHANGES):
         for count in _TABLES:
             measured = samples.get(_sample(kind, count, name))
             if measured is not None:
