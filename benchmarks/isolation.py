@@ -48,7 +48,7 @@ _ROLL_BACK = "roll back (recipe, pytest-sqla)"
 _SLOW = 10  # times fewer measurements of what takes so long that noise does not matter
 _LIMITS: dict[Kind, dict[str, tuple[float, ...]]] = {
     "postgresql": {_RESTORE: (1, 2, 5), _CHANGES: (0.5, 0.5, 0.5)},
-    "sqlite": {_RESTORE: (0.05, 0.25, 0.8)},
+    "sqlite": {_RESTORE: (0.05, 0.25, 0.8), _CHANGES: (0.5, 0.5, 0.5)},
 }
 
 
