@@ -100,9 +100,13 @@ def test_what_a_test_writes_and_logs_and_warns_of_is_its_own(world: World) -> No
             import asyncio
             import logging
             import sys
-            import threading
+            import time
             import warnings
             import pytest
+
+            def late(number):
+                time.sleep(0.05 * number)
+                print(f"<late {number}>")
 
             @pytest.mark.parametrize("number", [1, 2, 3])
             async def test(number, meeting):
@@ -110,6 +114,7 @@ def test_what_a_test_writes_and_logs_and_warns_of_is_its_own(world: World) -> No
                 await meeting.join()
                 print(f"<after {number}>", file=sys.stderr)
                 await asyncio.to_thread(print, f"<thread {number}>")
+                await asyncio.gather(*[asyncio.to_thread(late, number) for _ in range(3)])
                 logging.getLogger("app").warning("<logged %s>", number)
                 warnings.warn(f"<warned {number}>", stacklevel=1)
                 assert number != 2
@@ -127,6 +132,7 @@ def test_what_a_test_writes_and_logs_and_warns_of_is_its_own(world: World) -> No
             "*Captured stdout call*",
             "<before 2>",
             "<thread 2>",
+            *["<late 2>"] * 3,
             "*Captured stderr call*",
             "<after 2>",
             "*Captured log call*",
@@ -140,7 +146,7 @@ def test_what_a_test_writes_and_logs_and_warns_of_is_its_own(world: World) -> No
         ],
         consecutive=False,
     )
-    for other in ("<before 1>", "<after 3>", "<thread 1>", "<logged 3>"):
+    for other in ("<before 1>", "<after 3>", "<thread 1>", "<late 3>", "<logged 3>"):
         assert other not in result.stdout.str()
 
 

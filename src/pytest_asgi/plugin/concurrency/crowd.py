@@ -79,6 +79,7 @@ class Crowd:
             return (yield)
         finally:
             self._cancel_rest()
+            self._capturing.end()
 
     def pytest_unconfigure(self) -> None:
         """Leave pytest as it was."""

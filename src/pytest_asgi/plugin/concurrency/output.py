@@ -81,8 +81,6 @@ class Capturing:
         with ExitStack() as stack, pytest.MonkeyPatch.context() as patches:
             if self._output.captures_streams:
                 stack.enter_context(self._streams_on(leftover))
-                for name in _STREAMS:
-                    patches.setattr(sys, name, _Router(name, getattr(sys, name)))
             if self._records_warnings:
                 patches.setattr(warnings, "showwarning", _shower(captured))
             stack.enter_context(self._output.log_level())
@@ -91,13 +89,21 @@ class Capturing:
 
     @contextmanager
     def _streams_on(self, leftover: list[tuple[str, str]]) -> Generator[None]:
+        _end_routing()
         with self._output.streams_on() as caught:
+            _route()
             yield
+            _end_routing()
+        _route()  # for threads, which do not stand still while pytest reports a test
         leftover += [
             (f"Captured {name} of tests at the same time", text)
             for name, text in zip(_STREAMS, caught, strict=True)
             if text
         ]
+
+    def end(self) -> None:
+        """Leave the standard streams as they were."""
+        _end_routing()
 
 
 class _Router:
@@ -105,18 +111,30 @@ class _Router:
 
     def __init__(self, name: str, real: TextIO) -> None:
         self._name = name
-        self._real = real
+        self.real = real
 
     def write(self, text: str) -> int:
         test = _test.get()
-        return (self._real if test is None else test.streams[self._name]).write(text)
+        return (self.real if test is None else test.streams[self._name]).write(text)
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
+        return getattr(self.real, name)
+
+
+def _route() -> None:
+    for name in _STREAMS:
+        setattr(sys, name, _Router(name, getattr(sys, name)))
+
+
+def _end_routing() -> None:
+    for name in _STREAMS:
+        stream = getattr(sys, name)
+        if isinstance(stream, _Router):
+            setattr(sys, name, stream.real)
 
 
 def _shower(driven: Captured) -> Any:
