@@ -492,3 +492,8 @@ def test_an_option_with_a_value_that_is_not_valid_is_refused(options: dict[str, 
 
     with pytest.raises(SettingsError, match=f"The option '{name}' is one of"):
         AsyncClient(hello, **options)
+
+
+def test_the_option_of_the_synchronous_twin_is_told_by_its_name_here() -> None:
+    with pytest.raises(TypeError, match="Did you mean 'raise_app_exceptions'"):
+        AsyncClient(hello, raise_server_exceptions=False)  # type: ignore[call-arg]

@@ -459,6 +459,13 @@ def test_an_unknown_backend_is_refused() -> None:
         TestClient(hello, backend="curio")
 
 
+def test_an_option_that_there_is_not_is_refused_by_its_name() -> None:
+    with pytest.raises(TypeError, match="Did you mean 'raise_server_exceptions'"):
+        TestClient(hello, raise_app_exceptions=False)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"TestClient\(\) got .* 'timeout'.*client.timeout = 3"):
+        TestClient(hello, timeout=3)  # type: ignore[call-arg]
+
+
 def test_an_unknown_option_of_the_backend_is_refused() -> None:
     with pytest.raises(SettingsError, match="'use_uvloop'"):
         TestClient(hello, backend_options={"use_uvloop": True})

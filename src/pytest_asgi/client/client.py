@@ -14,7 +14,7 @@ from pytest_asgi.client.app_transport import Leaving, Left, leaving, reading_at_
 from pytest_asgi.client.fast_path import REDIRECTS, FastPath, make_fast_path
 from pytest_asgi.client.lifespan_advice import LifespanAdvice
 from pytest_asgi.client.moments import choose_moment, nobody_to_leave
-from pytest_asgi.client.options import CallOptions, require_valid
+from pytest_asgi.client.options import CallOptions, refuse_unknown, require_valid
 from pytest_asgi.client.secure_cookies import SecureCookies
 from pytest_asgi.client.transport import ASGITransport
 from pytest_asgi.client.verbs import make_verb
@@ -135,6 +135,7 @@ class AsyncClient(httpx2.AsyncClient):
         self._lifespan: Lifespan | None = None
         self._gateway: Gateway | None = None
         self._shares_variables = lifespan_variables
+        refuse_unknown("AsyncClient", options.keys() & {"raise_server_exceptions"}, "")
         calling, others = _split(options)
         if transport is None:
             is_state_given, state = state is not None, {} if state is None else state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from pytest_asgi.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     # Type checkers only: httpx2 gives these types no public names.
@@ -56,6 +56,33 @@ class CallOptions(TypedDict, total=False):
     rules: Mode | None
     disconnect_grace: float
     await_background: bool
+
+
+# What an option of one of our clients is called by the other one.
+_TWINS = {
+    "raise_app_exceptions": "raise_server_exceptions",
+    "raise_server_exceptions": "raise_app_exceptions",
+}
+
+
+def refuse_unknown(client: str, names: Iterable[str], advice: str) -> None:
+    """Raise if there are options that a client does not have.
+
+    Args:
+        client: The class of the client.
+        names: The options.
+        advice: What to do instead, where nothing better is known.
+
+    Raises:
+        TypeError: There are some.
+    """
+    __tracebackhide__ = True
+    for name in sorted(names):
+        twin = _TWINS.get(name)
+        raise TypeError(
+            f"{client}() got an unexpected keyword argument {name!r}. "
+            + (f"Did you mean {twin!r}?" if twin is not None else advice)
+        )
 
 
 def require_valid(name: str, value: object, values: Sequence[object]) -> None:

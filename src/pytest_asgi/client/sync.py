@@ -14,6 +14,7 @@ from pytest_asgi.client.app_transport import Leaving, Left, leaving, reading_at_
 from pytest_asgi.client.fast_path import REDIRECTS, make_fast_path
 from pytest_asgi.client.lifespan_advice import LifespanAdvice
 from pytest_asgi.client.moments import choose_moment, nobody_to_leave
+from pytest_asgi.client.options import CallOptions, refuse_unknown
 from pytest_asgi.client.secure_cookies import SecureCookies
 from pytest_asgi.client.sync_portal import Portal
 from pytest_asgi.client.sync_transport import SyncTransport, add_template
@@ -42,13 +43,17 @@ if TYPE_CHECKING:
 
     from pytest_asgi.asgi.departures import Departure, During
     from pytest_asgi.asgi.types import Address
-    from pytest_asgi.client.options import BuildOptions, CallOptions, RequestOptions
+    from pytest_asgi.client.options import BuildOptions, RequestOptions
 
 
 # What Starlette's client offers beside what ours all do.
 _EXTENSIONS: Mapping[str, Any] = {"http.response.trailers": {}}
 _DEFAULT = httpx2.USE_CLIENT_DEFAULT
 
+_ADVICE = (
+    "It takes what Starlette's takes; what else an httpx2.Client has is set on the client, "
+    "`client.timeout = 3`."
+)
 _OPEN_CLIENT = "Open the client: with TestClient(app) as client."
 
 
@@ -109,6 +114,7 @@ class TestClient(httpx2.Client):
         **options: Unpack[CallOptions],
     ) -> None:
         __tracebackhide__ = True
+        refuse_unknown("TestClient", options.keys() - CallOptions.__optional_keys__, _ADVICE)
         options["extensions"] = {**_EXTENSIONS, **(options.get("extensions") or {})}
         self.app_state: dict[str, Any] = {}
         self._lifespans: list[Lifespan] = []
