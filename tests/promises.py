@@ -442,6 +442,21 @@ PROMISES = (
         "Tests at the same time never see each other's rows: each has a database of its own, or"
         " runs alone.",
     ),
+    Promise(
+        "leaks.named",
+        "What a test leaves behind is named, with the line of your code that began it.",
+    ),
+    Promise(
+        "leaks.blamed",
+        "It is blamed on the test or fixture that began it, also when it is noticed later.",
+    ),
+    Promise(
+        "leaks.on-purpose",
+        "What a package, a pool, a lifespan or a module keeps on purpose is no leak of a test.",
+    ),
+    Promise("leaks.ended", "Tasks that are left are cancelled, and have ended for the next test."),
+    Promise("leaks.allowed", "What is allowed by kind or name stays, and is not touched."),
+    Promise("leaks.off", "A run that does not ask for it is not watched, and nothing is ended."),
 )
 
 

@@ -12,7 +12,8 @@ AsgiError                   what happened, why, what to change
 │   ├── CancelledTestError  something cancelled the test while it was waiting
 │   ├── DeadlockError       a test waits for what cannot happen any more
 │   ├── FixtureError        an async fixture that yields never or twice, or died while in use
-│   └── HungTestError       a test takes longer than `asgi_timeout` allows
+│   ├── HungTestError       a test takes longer than `asgi_timeout` allows
+│   └── LeakError           a test or a fixture left something behind
 ├── WebSocketError          a WebSocket connection did not go on as the test expected
 │   ├── WebSocketDisconnect             it is closed: `code`, `reason`
 │   ├── WebSocketUpgradeError           the app did not accept it: `response`
@@ -125,6 +126,10 @@ class FixtureError(RunnerError):
 
 class HungTestError(RunnerError):
     """A test, or a fixture that is set up or torn down for it, takes longer than it may."""
+
+
+class LeakError(RunnerError):
+    """A test or a fixture left something behind: a task, a client, a thread."""
 
 
 class WebSocketError(AsgiError):

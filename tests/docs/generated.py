@@ -45,6 +45,7 @@ _AREAS = {
     "websocket": "WebSockets",
     "rules": "The rules of ASGI",
     "database": "Databases",
+    "leaks": "What is left behind",
 }
 
 

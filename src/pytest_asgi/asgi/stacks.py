@@ -93,6 +93,13 @@ def waits_in_users_code(coroutine: Any) -> bool:
     return any(place.is_users for place in _places(coroutine, set()))
 
 
+def find_wait(coroutine: Any) -> Place | None:
+    """Return where `coroutine` waits: the innermost line of the user's own, or of anybody."""
+    places = list(_places(coroutine, set()))
+    users = [place for place in places if place.is_users]
+    return next(reversed(users or places), None)
+
+
 def _describe_places(places: list[Place]) -> str:
     if not places:
         return ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_asgi.database.redirect import Redirect
+    from pytest_asgi.plugin.leaks import Leaks
     from pytest_asgi.plugin.lifespans import Lifespans
     from pytest_asgi.plugin.waiting import Waiting
     from pytest_asgi.runner.loop import SessionLoop
@@ -88,7 +89,20 @@ class Assembly:
         """The lifespans of the apps that the `client` fixture talks to."""
         from pytest_asgi.plugin.lifespans import Lifespans  # noqa: PLC0415 - imports asyncio
 
-        return Lifespans(self.waiting, [self.overrides.living_with, self.databases.living_with])
+        living_with = [self.overrides.living_with, self.databases.living_with]
+        return Lifespans(self.waiting, [*living_with, self._beginning_for])
+
+    @cached_property
+    def leaks(self) -> Leaks:
+        """What finds out what tests leave behind."""
+        from pytest_asgi.plugin.leaks import Leaks  # noqa: PLC0415 - few runs want it
+
+        leaks = Leaks(self.waiting, self.settings)
+        leaks.register(self._config)
+        return leaks
+
+    def _beginning_for(self, fixture: pytest.FixtureDef[Any]) -> AbstractContextManager[None]:
+        return self.leaks.living_with(fixture) if "leaks" in self.__dict__ else nullcontext()
 
     def start_app(self, app: Any, fixture: pytest.FixtureDef[Any]) -> dict[str, Any]:
         """Start the lifespan of `app`, which `fixture` gave, unless it runs; return its state."""

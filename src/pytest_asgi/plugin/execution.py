@@ -92,7 +92,10 @@ class Execution:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Check the test's marks, and set what the code that they are for cannot ask for."""
-        rules_mode.set(settings_of_test(item, self._assembly.settings).rules)
+        settings = settings_of_test(item, self._assembly.settings)
+        rules_mode.set(settings.rules)
+        if settings.leaks != "off":
+            self._assembly.leaks.begin(item, settings)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_asgi.plugin import pytest_private
+from pytest_asgi.plugin import leak_summary, pytest_private
 from pytest_asgi.plugin.blocking import Blocking
 from pytest_asgi.plugin.concurrency.gate import ConcurrencyGate
 from pytest_asgi.plugin.debugging import Tracing
@@ -34,6 +34,9 @@ def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
     manager.register(Execution(assembly), "asgi-execution")
     manager.register(Blocking(assembly), "asgi-blocking")
     manager.register(TimeLimits(assembly), "asgi-time-limits")
+    # A mark may ask for it too: then this process runs the test, or one of its workers does.
+    if assembly.settings.leaks != "off" or manager.has_plugin("dsession"):
+        leak_summary.register(manager)
     if config.getoption("trace"):
         manager.register(Tracing(), "asgi-tracing")
     _wait_in_xunit_functions(assembly, config)

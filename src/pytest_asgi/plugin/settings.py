@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
 
@@ -51,6 +51,9 @@ class Settings(NamedTuple):
             says so, `off` for none.
         concurrent: Whether this test may run beside others; `None` if its mark does not say.
         alone: The name of a group of tests of which only one runs at a time.
+        leaks: What happens when a test or a fixture leaves something behind: `off`, `warn` or
+            `error`.
+        allow_leaks: What may be left behind: kinds, or `kind:pattern`.
     """
 
     app: str = ""
@@ -69,6 +72,8 @@ class Settings(NamedTuple):
     concurrency: str = "marked"
     concurrent: bool | None = None
     alone: str = ""
+    leaks: str = "off"
+    allow_leaks: tuple[str, ...] = ()
 
     @property
     def are_all_concurrent(self) -> bool:
@@ -90,12 +95,14 @@ class _Option(NamedTuple):
     example: str = ""
     in_mark: bool = False
     if_not_set: str = "found automatically"
+    several: bool = False  # words; those of a mark are added
 
     @property
     def flag(self) -> str:
         return f"--asgi-{self.name.replace('_', '-')}"
 
 
+_LEAKS = ("task", "stream", "generator", "client", "socket", "process", "thread", "state")
 _SCHEMA_WORD = r"(\S+\.(ini|sql)|[\w.]+:[\w.]+)"
 
 _POSITIVE_NUMBER = r"(?=.*[1-9])\d*\.?\d+"
@@ -201,6 +208,23 @@ _OPTIONS = (
         or_matching=r"[1-9]\d*",
         example="NUMBER",
     ),
+    _Option(
+        "leaks",
+        "what happens when a test or a fixture leaves a task, a client, a thread or the like"
+        " behind: off, warn (in the summary) or error",
+        values=("off", "warn", "error"),
+        in_mark=True,
+    ),
+    _Option(
+        "allow_leaks",
+        "what may be left behind: kinds of things, or KIND:NAME, in which * and ? may stand",
+        values=_LEAKS,
+        or_matching=rf"({'|'.join(_LEAKS)}):\S+",
+        example="KIND:NAME",
+        in_mark=True,
+        if_not_set="none",
+        several=True,
+    ),
 )
 
 # What only a mark can say, with the type of its value.
@@ -229,11 +253,12 @@ def read_settings(config: pytest.Config) -> Settings:
     Raises:
         pytest.UsageError: A value is not valid.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for option in _OPTIONS:
         key, flag = f"asgi_{option.name}", option.flag
         given = config.getoption(key)
-        values[option.name] = config.getini(key) if given is None else given
+        value = config.getini(key) if given is None else given
+        values[option.name] = _words(value) if option.several else value
         problem = _problem(option, values[option.name])
         if problem:
             raise pytest.UsageError(f"{flag if given is not None else key}: {problem}")
@@ -250,7 +275,10 @@ def settings_of_test(item: pytest.Item, session: Settings) -> Settings:
         return session
     for mark in reversed(list(item.iter_markers("asgi"))):  # the closest one last
         _check_mark(mark)
-        session = session._replace(**mark.kwargs)
+        changes = dict(mark.kwargs)
+        if "allow_leaks" in changes:
+            changes["allow_leaks"] = (*session.allow_leaks, *_words(changes["allow_leaks"]))
+        session = session._replace(**changes)
     return session
 
 
@@ -263,7 +291,8 @@ def _check_mark(mark: pytest.Mark) -> None:
         if name not in known:
             raise _invalid_mark(f"there is no {name!r}", known)
         if name in options:
-            problem = _problem(options[name], value)
+            words = _words(value) if options[name].several else value
+            problem = _problem(options[name], words)
         else:
             problem = _problem_of_type(_IN_MARKS_ONLY[name], value)
         if problem:
@@ -276,7 +305,17 @@ def _problem_of_type(kind: type, value: object) -> str | None:
     return f"{value!r} is not valid; it must be a {kind.__name__}"
 
 
+def _words(value: Any) -> tuple[Any, ...]:
+    """Return the words of an option that takes several: a text with spaces, or a list."""
+    if isinstance(value, str):
+        return tuple(value.split())
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
 def _problem(option: _Option, value: object) -> str | None:
+    if isinstance(value, tuple):
+        single = option._replace(several=False)
+        return next(filter(None, (_problem(single, word) for word in value)), None)
     if value == getattr(Settings(), option.name) or value in option.values:
         if option.name == "loop" and value == "uvloop" and not importlib.util.find_spec("uvloop"):
             return "uvloop is not installed; install it with: pip install 'pytest-asgi[uvloop]'"

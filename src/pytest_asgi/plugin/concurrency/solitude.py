@@ -91,9 +91,12 @@ class Solitude:
             return "its mark says concurrent=False"
         if settings.concurrent is None and not self._settings.are_all_concurrent:
             return "no mark says concurrent=True, and asgi_concurrency is not set"
-        if settings.blocking != "off":
-            return "asgi_blocking looks at the loop, which is everybody's"
-        return self._of_runner(item) or self._of_process(item) or self._of_database(settings)
+        return (
+            self._of_runner(item)
+            or self._of_process(item)
+            or _of_watches(settings)
+            or self._of_database(settings)
+        )
 
     def _of_runner(self, item: pytest.Function) -> str | None:
         if self._neighbours.keeps(item):
@@ -120,3 +123,11 @@ class Solitude:
         if self._databases.redirect.is_on and settings.isolation in {"restore", "transaction"}:
             return "its database is put back after it (isolation='clone' gives it one of its own)"
         return None
+
+
+def _of_watches(settings: Settings) -> str | None:
+    if settings.blocking != "off":
+        return "asgi_blocking looks at the loop, which is everybody's"
+    if settings.leaks != "off":
+        return "asgi_leaks looks at what the whole process has"
+    return None
