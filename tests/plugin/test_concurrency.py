@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -417,6 +418,15 @@ def test_each_test_of_a_deadlock_is_told(world: World) -> None:
 @pytest.mark.parametrize("mode", ["load", "loadfile", "loadscope", "each", "worksteal"])
 def test_workers_run_tests_at_the_same_time(world: World, mode: str) -> None:
     world.write(
+        conftest="""
+            from pathlib import Path
+            import pytest
+
+            @pytest.fixture(autouse=True)
+            def note(request):
+                with Path(__file__).with_name("notes").open("a") as file:
+                    file.write(request.node.nodeid + "\\n")
+        """,
         test_a="""
             import asyncio
             import pytest
@@ -447,6 +457,8 @@ def test_workers_run_tests_at_the_same_time(world: World, mode: str) -> None:
 
     count = 2 if mode == "each" else 1
     result.assert_outcomes(passed=23 * count, failed=count)
+    notes = world.pytester.path.joinpath("notes").read_text(encoding="utf-8").split()
+    assert set(Counter(notes).values()) == {count}
 
 
 @promise("concurrency.order")

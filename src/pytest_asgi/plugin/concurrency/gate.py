@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.plugin.concurrency.solitude import Solitude
+from pytest_asgi.plugin.concurrency.solitude import DISTRIBUTION, Solitude
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,11 @@ class ConcurrencyGate:
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._lines: list[str] = []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist how tests are distributed."""
+        node.workerinput[DISTRIBUTION] = node.config.getoption("dist")
 
     @pytest.hookimpl(tryfirst=True)  # before the terminal says what was collected
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_asgi.plugin.neighbours import Neighbours
     from pytest_asgi.plugin.settings import Settings
 
+DISTRIBUTION = "asgi_distribution"
+"""Under which name a worker of pytest-xdist is told the mode; its own option says no."""
+
 # Each changes, or looks at, something that all tests share: the environment, modules, the clock,
 # the standard streams, the filters of warnings, the levels of loggers, the network.
 _GLOBAL_FIXTURES = frozenset(
@@ -30,7 +33,6 @@ _GLOBAL_FIXTURES = frozenset(
         *("capsys", "capsysbinary", "capteesys", "capfd", "capfdbinary", "caplog", "recwarn"),
         *("freezer", "time_machine", "benchmark", "subtests", "pytester", "testdir"),
         *("aioresponses", "httpx_mock", "requests_mock", "respx_mock", "responses"),
-        *("faker_seed", "snapshot", "testrun_uid"),
     }
 )
 # `with pytest.warns(…)` replaces for a while what the module `warnings` has for everybody.
@@ -75,7 +77,7 @@ class Solitude:
             return "pytest-rerunfailures may run them again (--reruns)"
         if option("timeout"):
             return "pytest-timeout has one limit for the process; use asgi_timeout"
-        if option("dist") == "worksteal":
+        if getattr(self._config, "workerinput", {}).get(DISTRIBUTION) == "worksteal":
             return "pytest-xdist may give them to another worker meanwhile (--dist=worksteal)"
         return None
 
