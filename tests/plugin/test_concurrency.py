@@ -591,3 +591,55 @@ def test_a_test_that_hangs_is_ended_and_the_others_are_not(world: World) -> None
 
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*The body of test_a.py::test?2? took longer than 0.5 seconds:"])
+
+
+@promise("concurrency.fixtures")
+def test_a_class_is_set_up_and_torn_down_once_whatever_becomes_of_its_tests(world: World) -> None:
+    world.write(
+        test_a="""
+            import asyncio
+            import pytest
+
+            events = []
+
+            class TestClass:
+                @classmethod
+                def setup_class(cls):
+                    events.append("set up")
+
+                @classmethod
+                def teardown_class(cls):
+                    events.append("torn down")
+
+                async def setup_method(self):
+                    await asyncio.sleep(0.01)
+                    self.value = object()
+
+                async def teardown_method(self):
+                    await asyncio.sleep(0.01)
+                    events.append("a method")
+
+                async def test(self):
+                    await asyncio.sleep(0.02)
+                    assert self.value
+
+                @pytest.mark.xfail
+                async def test_that_fails(self):
+                    raise LookupError
+
+                async def test_that_skips_itself(self):
+                    await asyncio.sleep(0.01)
+                    pytest.skip("now")
+
+                @pytest.mark.skip
+                async def test_that_is_skipped(self):
+                    raise AssertionError
+
+            def test_afterwards():
+                assert events == ["set up", *["a method"] * 3, "torn down"]
+        """,
+    )
+
+    result = world.run("--asgi-concurrency=9")
+
+    assert result.parseoutcomes() == {"passed": 2, "skipped": 2, "xfailed": 1}

@@ -149,12 +149,18 @@ class SharedSetupState(SetupState):
 
     def teardown_exact(self, nextitem: pytest.Item | None) -> None:
         """Tear down a test, and what no other test needs."""
+        if not self.is_shared:
+            super().teardown_exact(nextitem)
+            return
+        # A test that was skipped has set up nothing, and may all the same be the last.
+        own = {node: entry for node, entry in self.stack.items() if node not in self._trunk}
+        self.stack.clear()
+        self.stack.update(self._trunk | own)
         try:
             super().teardown_exact(nextitem)
         finally:
-            if self.is_shared:
-                for node in self._trunk.keys() - self.stack.keys():
-                    del self._trunk[node]
+            for node in self._trunk.keys() - self.stack.keys():
+                del self._trunk[node]
 
 
 def share_setup_state(session: pytest.Session) -> SharedSetupState:
