@@ -65,8 +65,8 @@ class ConcurrencyGate:
 
     def _describe(self, alone: dict[pytest.Item, str | None], *, is_long: bool) -> Iterator[str]:
         reasons = {item: reason for item, reason in alone.items() if reason is not None}
-        limit = self._assembly.settings.concurrency_limit
-        yield f"up to {limit} of {len(alone) - len(reasons)} tests at the same time"
+        limit, count = self._assembly.settings.concurrency_limit, len(alone) - len(reasons)
+        yield f"{f'up to {limit} of {count}' if count else 'no'} tests at the same time"
         if is_long:
             yield from (f"alone: {item.nodeid}: {reason}" for item, reason in reasons.items())
             return
