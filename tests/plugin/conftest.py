@@ -18,6 +18,8 @@ if not HAS_MONGODB:
 def world(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> World:
     """An empty project folder in which only our plugin is loaded, and warnings are errors."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("CI", "BUILD_NUMBER"):  # where pytest shortens nothing
+        monkeypatch.delenv(name, raising=False)
     return World(pytester)
 
 
