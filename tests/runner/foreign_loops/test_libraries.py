@@ -81,7 +81,11 @@ def test_a_connection_of_httpx2_is_named_by_its_client(
     other_loop: asyncio.AbstractEventLoop,
     note: Callable[..., str],
 ) -> None:
-    client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server_port}", trust_env=False)
+    client = httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{server_port}",
+        limits=httpx2.Limits(keepalive_expiry=None),  # a slow machine may need long
+        trust_env=False,
+    )
     other_loop.run_until_complete(client.get("/"))
 
     async def test() -> None:
