@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +135,17 @@ def test_a_server_whose_supervisor_was_killed_too_is_swept_by_the_next_run(homes
     _wait_until(lambda: not _is_running(pid))
 
 
+def test_what_was_half_removed_is_swept_too(homes: Homes) -> None:
+    (home,) = homes
+    rest = home / "sleeper-an-earlier-run"
+    rest.mkdir()
+    (rest / supervisor.EXITED).touch()
+
+    sweep_servers(homes)
+
+    assert not rest.exists()
+
+
 def test_a_server_that_died_is_started_again(homes: Homes) -> None:
     server = share_server("sleeper", _prepare, homes=homes)
     pid = _server_pid(server)
@@ -150,37 +160,19 @@ def test_a_server_that_died_is_started_again(homes: Homes) -> None:
     again.close()
 
 
-def test_a_folder_stays_whole_while_an_earlier_one_of_its_name_is_taken_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "sleeper"
-    folder.mkdir()
-    remove = shutil.rmtree
-
-    def start_another_meanwhile(path: str, *, ignore_errors: bool) -> None:
-        folder.mkdir(exist_ok=True)
-        (folder / "ready").touch()
-        remove(path, ignore_errors=ignore_errors)
-
-    monkeypatch.setattr(shutil, "rmtree", start_another_meanwhile)
-    supervisor._remove(str(folder))
-
-    assert [path.name for path in tmp_path.iterdir()] == ["sleeper"]
-    assert (folder / "ready").exists()
-
-
-def test_a_supervisor_touches_no_other_folder_of_the_same_name(homes: Homes) -> None:
+def test_a_server_that_is_started_again_lives_somewhere_else(homes: Homes) -> None:
     server = share_server("sleeper", _prepare, homes=homes)
     keeper = _keeper_of(server)
-    shutil.rmtree(server.folder)  # as a sweep may, before the supervisor has got the lock
-    server.folder.mkdir()
-    (server.folder / supervisor.IN_USE).touch()
-
+    os.kill(keeper, signal.SIGSTOP)  # so slow that the next one comes first
     server.close()
+    again = share_server("sleeper", _prepare, homes=homes)
+    os.kill(keeper, signal.SIGCONT)
     _wait_until(lambda: not _is_running(keeper))
 
-    assert [path.name for path in server.folder.iterdir()] == [supervisor.IN_USE]
-    shutil.rmtree(server.folder)
+    assert again.folder != server.folder
+    assert not server.folder.exists()
+    assert (again.folder / supervisor.IN_USE).exists()
+    again.close()
 
 
 def test_a_server_that_ends_at_once_is_an_error_with_its_last_words(homes: Homes) -> None:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -124,19 +124,23 @@ def share_server(name: str, prepare: Prepare, *, homes: Homes | None = None) -> 
     homes = homes or Homes()
     with homes.locked():
         sweep_servers(homes)
-        folder_name = f"{name}-{_run()}"
+        prefix = f"{name}-{_run()}-"
         for home in homes:
-            if (server := _join(home / folder_name)) is not None:
-                return server
-        return _start(homes.choose() / folder_name, prepare)
+            for folder in home.glob(f"{prefix}*"):
+                if (server := _join(folder)) is not None:
+                    return server
+        # A name that never was: whoever still takes an earlier server away touches its own only.
+        return _start(Path(tempfile.mkdtemp(prefix=prefix, dir=homes.choose())), prepare)
 
 
 def sweep_servers(homes: Homes) -> None:
     """End and remove what is left of runs that were killed together with their supervisors."""
     for home in homes:
         for folder in home.iterdir():
-            with suppress(OSError), (folder / supervisor.IN_USE).open("rb") as in_use:
-                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError), ExitStack() as stack:
+                with suppress(FileNotFoundError):  # the rest of one that was half removed
+                    in_use = stack.enter_context((folder / supervisor.IN_USE).open("rb"))
+                    fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _kill(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -152,20 +156,15 @@ def _join(folder: Path) -> Server | None:
         in_use = (folder / supervisor.IN_USE).open("rb")
     except FileNotFoundError:
         return None
-    try:
+    with suppress(BlockingIOError):  # else its supervisor is just ending it
         fcntl.flock(in_use, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:  # Its supervisor is just ending it.
-        with in_use:
-            fcntl.flock(in_use, fcntl.LOCK_SH)
-    if (folder / supervisor.IN_USE).exists() and not (folder / supervisor.EXITED).exists():
-        return Server(folder, in_use)
+        if (folder / supervisor.IN_USE).exists() and not (folder / supervisor.EXITED).exists():
+            return Server(folder, in_use)
     in_use.close()
     return None
 
 
 def _start(folder: Path, prepare: Prepare) -> Server:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     folder.chmod(0o755)  # Its home decides who gets here.
     (folder / supervisor.IN_USE).touch()
     in_use = (folder / supervisor.IN_USE).open("rb")

@@ -3,8 +3,7 @@
 It outlives a test process that is killed, so nothing of the server does. Who uses the server
 holds a shared lock on the file `in-use` of its folder; the system lets go of the lock however the
 process ends. Once nobody holds it, the supervisor gets the lock, stops the server and removes the
-folder. If another process has been quicker to do so, a folder of this name may be another one by
-then: so the supervisor keeps the folder itself open, and touches nothing else.
+folder.
 
 It imports little, for every run that needs a server waits until it has started.
 """
@@ -39,8 +38,7 @@ def supervise(folder: str, plan: dict[str, Any]) -> None:
         with open(f"{folder}/{IN_USE}", "rb") as in_use:  # noqa: PTH123 - pathlib takes a while
             fcntl.flock(in_use, fcntl.LOCK_EX)
             server.stop()
-            if server.has_folder:
-                _remove(folder)
+            _remove(folder)
     finally:
         server.stop()
 
@@ -49,23 +47,13 @@ class _Server:
     """The server's process."""
 
     def __init__(self, folder: str, plan: dict[str, Any]) -> None:
-        self._path = folder
-        self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._folder = folder
         self._stop_signal = plan["stop_signal"]
         self._has_exited = False
         self._pid = os.fork()
         if not self._pid:
             _become(plan)
         self._note(SERVER_PID, str(self._pid))
-
-    @property
-    def has_folder(self) -> bool:
-        """Whether the folder of this name is still the server's own."""
-        try:
-            found = os.stat(self._path)  # noqa: PTH116 - pathlib takes a while
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(found, os.fstat(self._folder))
 
     def reap(self, *_: object) -> None:
         """Note it if the server has ended."""
@@ -87,12 +75,12 @@ class _Server:
                 self.reap()
 
     def _note(self, name: str, text: str) -> None:
-        flags, folder = os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self._folder
-        with suppress(FileNotFoundError):  # Somebody else has swept the folder.
-            file = os.open(f"{name}.new", flags, 0o644, dir_fd=folder)
-            os.write(file, text.encode("ascii"))
-            os.close(file)
-            os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
+        with (
+            suppress(FileNotFoundError),  # Somebody else has swept the folder.
+            open(f"{self._folder}/{name}.new", "w", encoding="ascii") as file,  # noqa: PTH123
+        ):
+            file.write(text)
+            os.rename(file.name, f"{self._folder}/{name}")  # noqa: PTH104
 
 
 def _become(plan: dict[str, Any]) -> None:
@@ -113,11 +101,7 @@ def _become(plan: dict[str, Any]) -> None:
 def _remove(folder: str) -> None:
     import shutil  # noqa: PLC0415 - only at the end, when nobody waits
 
-    # Somebody may start another server in a folder of this name while the old one is taken away.
-    gone = f"{folder}.{os.getpid()}.gone"
-    with suppress(FileNotFoundError):  # Somebody else has swept the folder.
-        os.rename(folder, gone)  # noqa: PTH104
-    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # Somebody else may be sweeping it.
 
 
 def _end(number: int, _: FrameType | None) -> None:
