@@ -155,7 +155,8 @@ async def test_no_real_server_is_asked_while_the_client_is_made(redirect: Redire
 async def test_an_allowed_server_is_really_asked(redirect: Redirect, unused_tcp_port: int) -> None:
     redirect.allowed = ("mongodb://127.0.0.1:*",)
     place = f"mongodb://127.0.0.1:{unused_tcp_port}"
-    client: Any = AsyncMongoClient(place, serverSelectionTimeoutMS=1)
+    # Long enough not to be closed while it connects: PyMongo would leave the socket open.
+    client: Any = AsyncMongoClient(place, serverSelectionTimeoutMS=200)
 
     with pytest.raises(ServerSelectionTimeoutError, match=str(unused_tcp_port)):
         await client.admin.command("ping")
@@ -169,7 +170,7 @@ async def test_a_client_is_asked_again_when_redirection_begins(
     redirect.is_on = False
     place = f"mongodb://127.0.0.1:{unused_tcp_port}"
     for client in (AsyncMongoClient, AsyncIOMotorClient):
-        used: Any = client(place, serverSelectionTimeoutMS=1)
+        used: Any = client(place, serverSelectionTimeoutMS=200)
         redirect.is_on = False
         with pytest.raises(ServerSelectionTimeoutError):
             await used.admin.command("ping")
