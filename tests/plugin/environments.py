@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import sysconfig
 import venv
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+_OURS = "pytest_asgi"
+_without_bytecode = shutil.ignore_patterns("__pycache__")
 
 
 def make_environment(folder: Path, *, without: Collection[str]) -> Path:
@@ -23,7 +27,10 @@ def make_environment(folder: Path, *, without: Collection[str]) -> Path:
     site_packages = Path(sysconfig.get_path("purelib", "venv", base))
     left_out = {entry for package in without for entry in _entries(package)}
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if entry.name not in left_out:
+        if entry.name == _OURS:
+            # pytest keeps the code of plugins beside them, with the path that it was first run at.
+            shutil.copytree(entry, site_packages / _OURS, ignore=_without_bytecode)
+        elif entry.name not in left_out:
             (site_packages / entry.name).symlink_to(entry)
     return Path(sysconfig.get_path("scripts", "venv", base)) / Path(sys.executable).name
 
