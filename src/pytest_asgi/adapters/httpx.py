@@ -22,7 +22,7 @@ from pytest_asgi.client.websockets.handshake import ConnectionStream
 class _Stream(AppStream, httpx.AsyncByteStream):
     """An `AppStream` for HTTPX."""
 
-    library = httpx
+    package = httpx
 
 
 class _ConnectionStream(ConnectionStream, httpx.AsyncByteStream):
@@ -42,6 +42,6 @@ class ASGITransport(AppTransport, httpx.AsyncBaseTransport):
         ```
     """
 
-    library = httpx
+    package = httpx
     stream_type = _Stream
     connection_stream_type = _ConnectionStream

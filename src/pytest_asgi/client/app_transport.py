@@ -61,7 +61,7 @@ class Left(Exception):  # noqa: N818 - what happened, not an error
 class AppTransport:
     """Sends requests to an app in process; see the classes that are made of it."""
 
-    library: Any
+    package: Any
     stream_type: type[AppStream]
     connection_stream_type: type[ConnectionStream]
 
@@ -82,7 +82,7 @@ class AppTransport:
         __tracebackhide__ = True
         self.gateway = Gateway(
             app,
-            library=self.library,
+            library=self.package,
             raise_app_exceptions=raise_app_exceptions,
             root_path=root_path,
             client=client,
@@ -120,7 +120,7 @@ class AppTransport:
                 return self._respond_to_handshake(await shake_hands(gateway, request, timeout))
             opened = await gateway.open(request, body, timeout)
         except AppSilentError as error:
-            raise self.library.ReadTimeout(str(error), request=request) from None
+            raise self.package.ReadTimeout(str(error), request=request) from None
         if isinstance(opened, Answer):
             return self._respond(opened)
         stream = self.stream_type(
@@ -156,21 +156,21 @@ class AppTransport:
             add_failure(exc_value, failure)
 
     def _respond(self, answer: Answer) -> Any:
-        return self.library.Response(
+        return self.package.Response(
             answer.status,
             headers=answer.headers,
-            stream=self.library.ByteStream(answer.body),
+            stream=self.package.ByteStream(answer.body),
             extensions=answer.extensions,
         )
 
     def _respond_to_handshake(self, answer: Answer) -> Any:
         response = self._respond(answer)
-        if answer.status == self.library.codes.SWITCHING_PROTOCOLS:
+        if answer.status == self.package.codes.SWITCHING_PROTOCOLS:
             response.stream = self.connection_stream_type(answer.extensions[CONNECTION])
         return response
 
     def _respond_streaming(self, exchange: StreamedExchange, stream: AppStream) -> Any:
-        return self._make_streaming(self.library.Response, exchange, stream)
+        return self._make_streaming(self.package.Response, exchange, stream)
 
     @staticmethod
     def _make_streaming(
@@ -188,7 +188,7 @@ class AppTransport:
 
     def _read_body(self, request: Any) -> bytes | AsyncIterator[bytes]:
         """Return the body whole if it is at hand, else the chunks still to be read."""
-        if isinstance(request.stream, self.library.ByteStream):
+        if isinstance(request.stream, self.package.ByteStream):
             # And not `read()`, which would change the request: a followed redirect shows it.
             return b"".join(request.stream)
         chunks: AsyncIterator[bytes] = aiter(request.stream)

@@ -27,7 +27,7 @@ class AppStream:
             background tasks are awaited then, and not by the reader of the body.
     """
 
-    library: Any  # httpx2 or httpx, for its exceptions
+    package: Any  # httpx2 or httpx, for its exceptions
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class AppStream:
             is_cut_short = not exchange.has_whole_body  # asked before the client leaves
             await self._gateway.close(exchange)
             if is_cut_short:
-                raise cut_short(self.library)
+                raise cut_short(self.package)
         raise StopAsyncIteration
 
     async def _read(self) -> bytes | None:
@@ -70,7 +70,7 @@ class AppStream:
         try:
             return await self._exchange.read(self._timeout)
         except AppSilentError as error:
-            raise self.library.ReadTimeout(str(error)) from None
+            raise self.package.ReadTimeout(str(error)) from None
 
     async def aclose(self) -> None:
         """Let the client go; what the app lets escape is raised once."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class _Stream(AppStream, httpx2.AsyncByteStream):
     """An `AppStream` for httpx2."""
 
-    library = httpx2
+    package = httpx2
 
 
 class _ConnectionStream(ConnectionStream, httpx2.AsyncByteStream):
@@ -72,7 +72,7 @@ class ASGITransport(AppTransport, httpx2.AsyncBaseTransport):
         ```
     """
 
-    library = httpx2
+    package = httpx2
     stream_type = _Stream
     connection_stream_type = _ConnectionStream
 
