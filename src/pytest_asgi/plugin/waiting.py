@@ -65,11 +65,11 @@ class Waiting:
 
     def for_fixture(self, awaitable: Awaitable[T], name: str) -> T:
         """Wait for the set-up or the tear-down of a fixture."""
-        try:
-            return self._wait(awaitable, f"The fixture {name!r}")
-        except asyncio.CancelledError as cancelled:
-            by = canceller(self.loop.waiter.guests)
-            raise cancelled_test(f"The fixture {name!r}", by=by) from cancelled
+        return self._wait_beside_test(awaitable, f"The fixture {name!r}")
+
+    def for_other_tests(self, awaitable: Awaitable[T]) -> T:
+        """Wait for tests that run at the same time."""
+        return self._wait_beside_test(awaitable, "The wait for another test")
 
     def for_client(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Wait for what a synchronous client does, in the context of the caller."""
@@ -88,7 +88,7 @@ class Waiting:
             yield
             return
         lock = self._locks.setdefault(key, asyncio.Lock())
-        self.for_fixture(lock.acquire(), "of another test")
+        self.for_other_tests(lock.acquire())
         try:
             yield
         finally:
@@ -151,6 +151,13 @@ class Waiting:
         for missed in self._missed(name):
             raise missed
         return value
+
+    def _wait_beside_test(self, awaitable: Awaitable[T], name: str) -> T:
+        try:
+            return self._wait(awaitable, name)
+        except asyncio.CancelledError as cancelled:
+            by = canceller(self.loop.waiter.guests)
+            raise cancelled_test(name, by=by) from cancelled
 
     def _missed(self, name: str) -> list[BaseException]:
         """Return what first cancelled the code that was waited for, if that code went on."""

@@ -158,7 +158,7 @@ class Crowd:
     def _next_of(self, segment: Segment, item: pytest.Function) -> pytest.Item | None:
         others = segment.others_to_end(item)
         if others:
-            self._assembly.waiting.for_fixture(asyncio.wait(others), "of other tests")
+            self._assembly.waiting.for_other_tests(asyncio.wait(others))
         return segment.next_of(item)
 
     def _finish(self, segment: Segment, item: pytest.Function) -> Sequence[pytest.TestReport]:
