@@ -7,13 +7,14 @@ make all tables anew, empty them, copy a template; or roll back, which is SQLAlc
 what pytest-sqla does: there the test has not committed.
 """
 
+import asyncio
 import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column as TableColumn
 from sqlalchemy import (
@@ -34,6 +35,8 @@ from benchmarks.results import Column, Result, Target, Verdict
 from benchmarks.results import Table as ResultTable
 from benchmarks.rounds import Plan, Samples, Spread, measure_interleaved
 from pytest_asgi.adapters.openers import Openers
+from pytest_asgi.adapters.sqlalchemy_models import Models
+from pytest_asgi.database.database import Database, SyncDatabase
 from pytest_asgi.database.targets import Kind
 from pytest_asgi.database.targets import Target as DatabaseTarget
 
@@ -109,8 +112,8 @@ def _prepare(
             )
             for name, (write, task) in tasks.items()
         }
-        contestants[_sample(kind, count, _CHANGES)] = partial(
-            _measure_changes, store, mark, ours, size
+        contestants[_sample(kind, count, _CHANGES)] = lambda: asyncio.run(
+            _measure_changes(store, mark, ours, size)
         )
         yield contestants
 
@@ -190,17 +193,35 @@ def _measure(write: Callable[[], object], task: Callable[[], object], size: int)
     return statistics.median(spent)
 
 
-def _measure_changes(store: Any, mark: Any, write: Callable[[], object], size: int) -> float:
-    """Return how long it takes to look before and after a write."""
+class _One(NamedTuple):
+    """The databases of a session, of which there is one."""
+
+    store: Any
+
+    def main_store(self) -> Any:
+        return self.store
+
+    def main_store_if_open(self) -> Any:
+        return self.store
+
+    def stores(self) -> list[Any]:
+        return [self.store]
+
+    def mark_of(self, store: Any) -> Any:
+        return store.mark()
+
+
+async def _measure_changes(store: Any, mark: Any, write: Callable[[], object], size: int) -> float:
+    """Return how long both ends of `async with db.changes()` take, around a write."""
+    db = Database(SyncDatabase(_One(store), Models()))
     spent = []
     gc.collect()
     for _ in range(size):
         begun = time.perf_counter()
-        since = store.mark()
-        before = time.perf_counter() - begun
-        write()
-        begun = time.perf_counter()
-        changes = store.changes(since)
+        async with db.changes() as changes:
+            before = time.perf_counter() - begun
+            write()
+            begun = time.perf_counter()
         spent.append(before + time.perf_counter() - begun)
         assert set(changes) == {"t0", "t1"}
         store.restore(mark)

@@ -131,6 +131,9 @@ class _Stores:
     def main_store(self) -> SqlStore:
         return self.store
 
+    def main_store_if_open(self) -> SqlStore:
+        return self.store
+
     def stores(self) -> list[SqlStore]:
         return [self.store]
 

@@ -30,6 +30,9 @@ class SmallStore:
     def main_store(self) -> SmallStore:
         return self
 
+    def main_store_if_open(self) -> SmallStore:
+        return self
+
     def stores(self) -> list[SmallStore]:
         return [self]
 

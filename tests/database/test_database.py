@@ -177,6 +177,9 @@ class _Two:
     def main_store(self) -> SmallStore:
         return self.both[0]
 
+    def main_store_if_open(self) -> SmallStore:
+        return self.both[0]
+
     def stores(self) -> list[SmallStore]:
         return self.both
 

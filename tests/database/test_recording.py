@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from dirty_equals import IsPartialDict
@@ -13,6 +14,7 @@ from dirty_equals import IsPartialDict
 from pytest_asgi.adapters.sqlalchemy_models import Models
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
 from pytest_asgi.database.database import Database, SyncDatabase
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import DatabaseError
 from tests.database.small_store import SmallStore
 from tests.promises import promise
@@ -173,6 +175,43 @@ async def test_changes_are_a_dictionary_to_everybody(async_db: Database) -> None
     assert type(deepcopy(changes)) is dict
 
 
+class _Quick(SmallStore):
+    """A store that tells where it was asked."""
+
+    threads: ClassVar[set[int]] = set()
+    would_wait = False
+
+    def moment_at_once(self) -> Any:
+        self.threads.add(threading.get_ident())
+        if self.would_wait:
+            raise WouldWaitError
+        return self.mark()
+
+    def changes_at_once(self, since: Any) -> Any:
+        self.moment_at_once()
+        return self.changes(since)
+
+    def changes(self, since: Any) -> Any:
+        self.threads.add(threading.get_ident())
+        return super().changes(since)
+
+
+@pytest.mark.parametrize("would_wait", [False, True])
+async def test_a_store_is_asked_in_a_thread_only_if_it_would_have_to_wait(
+    monkeypatch: pytest.MonkeyPatch, *, would_wait: bool
+) -> None:
+    with closing(_Quick(_SCHEMA)) as store:
+        monkeypatch.setattr(store, "would_wait", would_wait)
+        monkeypatch.setattr(store, "threads", set())
+        db = Database(SyncDatabase(store, Models()))
+
+        async with db.changes() as changes:
+            store.fetch("insert into orders values (1, 10)")
+
+        assert changes == await db.changes() == {"orders": [Inserted(id=1, total=10)]}
+        assert (store.threads == {threading.get_ident()}) is not would_wait
+
+
 class _Unknown:
     """The stores of a test whose app has not connected yet."""
 
@@ -184,6 +223,9 @@ class _Unknown:
         if self.is_known:
             return self.later
         raise DatabaseError("Nobody knows it.", why="…", fix="…")
+
+    def main_store_if_open(self) -> SmallStore | None:
+        return self.later if self.is_known else None
 
     def stores(self) -> list[SmallStore]:
         return [self.later] if self.is_known else []

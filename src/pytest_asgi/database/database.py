@@ -14,6 +14,7 @@ from pytest_asgi.database import findings
 from pytest_asgi.database.answers import to_be_awaited
 from pytest_asgi.database.recording import AsyncChanges, Recording, SyncChanges
 from pytest_asgi.database.sources import NamedTable, require_table
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.database.threads import in_thread
 from pytest_asgi.errors import DatabaseError
 
@@ -36,6 +37,9 @@ class Stores(Protocol):
 
     def main_store(self) -> Store:
         """Return the one that `db` looks into."""
+
+    def main_store_if_open(self) -> Store | None:
+        """Return the same if nothing has to be done for it."""
 
     def stores(self) -> Sequence[Store]:
         """Return all that are open."""
@@ -153,8 +157,13 @@ class SyncDatabase:
 
     # --- which database -------------------------------------------------------------------------
 
-    def store(self) -> Store:
-        """Return the store that stands behind it."""
+    def store(self, *, at_once: bool = False) -> Store:
+        """Return the store that stands behind it; asked at once, only if it is open."""
+        if not self._name and at_once:
+            store = self._stores.main_store_if_open()
+            if store is None:
+                raise WouldWaitError
+            return store
         if not self._name:
             return self._stores.main_store()
         stores = self._stores.stores()

@@ -6,9 +6,10 @@ in `changes.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from pytest_asgi.database.changes import Change
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -16,21 +17,29 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from pytest_asgi.database.stores import Mark, Store
+    from pytest_asgi.database.stores import Mark, QuickStore, Store
     from pytest_asgi.database.threads import InThread
 
 __tracebackhide__ = True  # a failure ends in the user's line
+
+
+class FindStore(Protocol):
+    """Finds the store whose changes are wanted."""
+
+    def __call__(self, *, at_once: bool = False) -> Store:
+        """Return it; raise `WouldWaitError` if it is to be open already, and is not."""
 
 
 class Recording:
     """What is written to one store between two moments.
 
     Args:
-        find_store: Returns the store; raises as long as nobody knows which one it is.
+        find_store: Returns the store; raises as long as nobody knows which one it is. Asked to do
+            so at once, it returns only one that is open.
         mark_of: Returns the moment at which the running test began for a store.
     """
 
-    def __init__(self, find_store: Callable[[], Store], mark_of: Callable[[Store], Mark]) -> None:
+    def __init__(self, find_store: FindStore, mark_of: Callable[[Store], Mark]) -> None:
         self._find_store = find_store
         self._mark_of = mark_of
         self._begin: tuple[Store, Mark] | None = None
@@ -50,6 +59,28 @@ class Recording:
             return store.changes(mark)
         store = self._find_store()
         return store.changes(self._mark_of(store))
+
+    # The same on the event loop itself, where a thread would cost more than the answer does. Each
+    # raises `WouldWaitError` if it has to be asked in a thread.
+
+    def begin_at_once(self) -> None:
+        """Begin at this moment."""
+        store = _quick(self._find_store(at_once=True))
+        self._begin = store, store.moment_at_once()
+
+    def end_at_once(self) -> dict[str, list[Change]]:
+        """Return what was written since."""
+        if self._begin is not None:
+            store, mark = self._begin
+            return _quick(store).changes_at_once(mark)
+        store = self._find_store(at_once=True)
+        return _quick(store).changes_at_once(self._mark_of(store))
+
+
+def _quick(store: Store) -> QuickStore:
+    if not hasattr(store, "changes_at_once"):
+        raise WouldWaitError
+    return cast("QuickStore", store)
 
 
 class Changes(dict[str, list[Change]]):
@@ -179,7 +210,10 @@ class AsyncChanges(Changes):
         self._in_thread = in_thread
 
     async def __aenter__(self) -> Self:
-        await self._in_thread(self._recording.begin)
+        try:
+            self._recording.begin_at_once()
+        except WouldWaitError:
+            await self._in_thread(self._recording.begin)
         return self
 
     async def __aexit__(
@@ -189,14 +223,18 @@ class AsyncChanges(Changes):
         traceback: TracebackType | None,
     ) -> None:
         if error is None:
-            self._fill(await self._in_thread(self._recording.end))
+            await self._fill_now()
 
     def __await__(self) -> Generator[Any, Any, Self]:
         yield from self._fill_now().__await__()
         return self
 
     async def _fill_now(self) -> None:
-        self._fill(await self._in_thread(self._recording.end))
+        try:
+            changes = self._recording.end_at_once()
+        except WouldWaitError:
+            changes = await self._in_thread(self._recording.end)
+        self._fill(changes)
 
 
 def _refuse_to_enter(fix: str) -> Any:

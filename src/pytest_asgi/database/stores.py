@@ -92,6 +92,28 @@ class SqlStore(Store, Protocol):
         """
 
 
+class QuickStore(Store, Protocol):
+    """A store that may tell what was written while the event loop waits for it.
+
+    What it is asked at once must neither depend on the app's own progress, which would wait for
+    the loop in turn, nor take long.
+    """
+
+    def moment_at_once(self) -> Mark:
+        """Return this moment, for `changes` only.
+
+        Raises:
+            WouldWaitError: There may be something to wait for.
+        """
+
+    def changes_at_once(self, since: Mark) -> dict[str, list[Change]]:
+        """Return what `changes` does, or raise the same."""
+
+
+class WouldWaitError(Exception):
+    """What was asked at once has to be asked in a thread."""
+
+
 Build = Callable[[Any], None]
 """Makes the schema in a store that is empty."""
 

@@ -96,6 +96,10 @@ class Databases:
         assert self._main is not None
         return current(self._main)
 
+    def main_store_if_open(self) -> Store | None:
+        """Return the same if nothing has to be opened for it."""
+        return None if self._main is None else current(self._main)
+
     def has_main_store(self) -> bool:
         """Tell whether the app's database is known and open, so that it can be cloned; open it."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from sqlalchemy import MetaData, create_engine
 from pytest_asgi.adapters.postgres import PostgresOpener
 from pytest_asgi.adapters.postgres.store import PostgresStore
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import DatabaseError, IsolationError
 from tests.adapters.postgres.conftest import TARGET, Connect, Open
 from tests.adapters.postgres.fingerprint import fingerprint
@@ -308,6 +310,138 @@ def test_changes_are_told_when_a_table_has_other_columns_than_before(
     app.execute("insert into users (name, age) values ('z', 3)")
 
     assert store.changes(mark) == {"users": [Inserted({"id": 5, "name": "z", "age": 3})]}
+
+
+# --- changes at once: without waiting for anybody ------------------------------------------------
+
+_VALUES = {
+    "int": "-3",
+    "bigint": "9223372036854775807",
+    "bool": "true",
+    "numeric(9, 3)": "'1.50'",
+    "float8": "'1e-300'",
+    "real": "'NaN'",
+    "text": """E'a "b" (c), d\\\\ \\n e\\'f é'""",
+    "varchar": "''",
+    "char(5)": "'a '",
+    "bytea": "'\\x00ff22'",
+    "uuid": "'00000000-0000-0000-0000-000000000001'",
+    "date": "'2024-02-03'",
+    "time": "'04:05:06.7'",
+    "timestamp": "'2024-02-03 04:05:06'",
+    "timestamptz": "'2024-02-03T04:05:06Z'",
+    "interval": "'-1 day 02:03:04.5'",
+    "json": """'{"a": "b, \\"c\\""}'""",
+    "jsonb": "'[1, null, {}]'",
+    "mood": "'so so'",
+    "email": "'a@b.c'",
+    "text[]": """'{a,NULL,"b \\"c\\", d"}'""",
+    "varchar[]": "'{}'",
+    "int[]": "'{1,2}'",
+    "bigint[]": "'{{1},{2}}'",
+    "bool[]": "'{t,NULL}'",
+    "float8[]": "'{1.5,Infinity}'",
+    "numeric[]": "'{1.50}'",
+    "uuid[]": "'{00000000-0000-0000-0000-000000000001}'",
+    "smallint": "3",
+    "inet": "'10.0.0.1/8'",
+}
+
+
+def _begin(store: PostgresStore) -> Any:
+    store.mark()  # as ever when a store is opened
+    return store.moment_at_once()
+
+
+def test_rows_are_read_from_the_log_as_the_server_would_tell_them(
+    open_store: Open, connect: Connect
+) -> None:
+    columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(_VALUES))
+    store = open_store(
+        "create type mood as enum ('so so'); create domain email as text;"
+        f"create table t (id int primary key, {columns})"
+    )
+    moment = _begin(store)
+
+    app = connect(store)
+    app.execute("set timezone to 'Asia/Kathmandu'; set datestyle to 'German'")
+    app.execute(f"insert into t values (1, {', '.join(_VALUES.values())})")
+    app.execute("insert into t values (2)")
+
+    written = store.changes_at_once(moment)["t"]
+    assert list(map(repr, written)) == [repr(Inserted(row)) for row in store.select("t", {})]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("regclass", "'users'"),  # is written in another way by those who know the schema
+        ("money", "'1.50'"),
+        ("tstzrange", "'[2024-02-03, 2024-02-04)'"),
+        ("users", "'(1,x)'"),
+        ("int generated always as (id * 2) virtual", "default"),
+        ("timestamptz", "'9999-12-31 23:59:59Z'"),  # is in no year of Python's in Kathmandu
+    ],
+)
+def test_what_the_log_does_not_tell_is_asked_for_in_a_thread(
+    open_store: Open, connect: Connect, kind: str, value: str
+) -> None:
+    if "virtual" in kind and _version_of(open_store, connect) < 180000:
+        pytest.skip("from PostgreSQL 18 on")
+    store = open_store(f"{_USERS}; create table t (id int primary key, c {kind})")
+    moment = _begin(store)
+
+    app = connect(store)
+    app.execute("set timezone to 'Asia/Kathmandu'")
+    app.execute(f"insert into t values (1, {value})")
+
+    with pytest.raises(WouldWaitError):
+        store.changes_at_once(moment)
+    assert store.changes(moment) == {"t": [Inserted(row) for row in store.select("t", {})]}
+
+
+def test_who_has_locked_a_table_is_not_waited_for(open_store: Open, connect: Connect) -> None:
+    store = open_store(f"{_USERS}; create table t (id int primary key, n money)")
+    moment = _begin(store)
+    app, other = connect(store), connect(store)
+    app.execute("insert into users (name) values ('x')")
+
+    other.execute("begin; lock table users, t")
+    assert list(store.changes_at_once(moment)) == ["users"]
+    app.execute("rollback")
+    other.execute("rollback")
+    app.execute("insert into t values (1, 1)")
+    other.execute("begin; lock table users, t")
+    with pytest.raises(WouldWaitError):
+        store.changes_at_once(moment)
+    other.execute("rollback")
+
+
+def test_new_tables_are_made_known_in_a_thread(open_store: Open, connect: Connect) -> None:
+    store = open_store(_USERS)
+    moment = _begin(store)
+    app = connect(store)
+
+    app.execute("insert into users (name) values ('x')")
+    app.execute("create table more (id int primary key)")
+
+    with pytest.raises(WouldWaitError):
+        store.changes_at_once(moment)
+    with pytest.raises(WouldWaitError):
+        store.moment_at_once()
+    assert store.changes(moment) == {"users": [Inserted({"id": 3, "name": "x"})]}
+    app.execute("insert into more values (1)")
+    assert store.changes_at_once(moment)["more"] == [Inserted({"id": 1})]
+
+
+def test_who_uses_the_store_is_not_waited_for(open_store: Open) -> None:
+    store = open_store(_USERS)
+
+    with ThreadPoolExecutor() as another, store._lock, pytest.raises(WouldWaitError):
+        another.submit(store.moment_at_once).result()
+    store.disconnect()
+    with pytest.raises(WouldWaitError):
+        store.moment_at_once()
 
 
 # --- what is there -------------------------------------------------------------------------------

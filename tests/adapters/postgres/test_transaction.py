@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from pytest_asgi.adapters.postgres.store import PostgresStore
 from pytest_asgi.adapters.postgres.transaction import sharing
 from pytest_asgi.adapters.postgres.transaction.store import TransactionStore
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import IsolationError
 from tests.adapters.postgres.fingerprint import fingerprint
 from tests.promises import promise
@@ -161,6 +163,9 @@ def test_changes_are_told_since_any_moment(store: TransactionStore) -> None:
         mark = store.mark()
         connection.execute("delete from users where name = 'seed'")
         assert store.changes(mark) == {"users": [Deleted({"id": 1, "name": "seed"})]}
+        for ask in (store.moment_at_once, partial(store.changes_at_once, mark)):
+            with pytest.raises(WouldWaitError):  # for the statement of the app's that runs
+                ask()
 
 
 @promise("database.transaction")

@@ -6,6 +6,7 @@ import datetime as dt
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from enum import Enum
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from pytest_asgi.adapters.sqlite.store import SqliteStore
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import DatabaseError, IsolationError
 from tests.promises import promise
 
@@ -527,6 +529,40 @@ def test_while_somebody_writes_the_state_before_is_there_to_be_read(
 
     assert store.count("users", {}) == 1
     assert store.changes(store.mark()) == {}
+
+
+def test_what_is_asked_at_once_waits_for_nobody(open_store: Open, connect: Connect) -> None:
+    store = open_store()
+    app = connect(store)
+    store.mark()  # as ever when a store is opened
+    moment = store.moment_at_once()
+    app.execute("INSERT INTO users(name) VALUES ('ada')")
+    app.commit()
+    row = {"id": 2, "name": "ada", "n": 0}
+    assert store.changes_at_once(moment) == {"users": [Inserted(row)]}
+
+    app.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(WouldWaitError):
+        store.changes_at_once(moment)
+    with pytest.raises(WouldWaitError):
+        store.moment_at_once()
+    app.rollback()
+    with ThreadPoolExecutor() as another, store._lock, pytest.raises(WouldWaitError):
+        another.submit(store.moment_at_once).result()
+
+    assert store.changes_at_once(moment) == {"users": [Inserted(row)]}
+
+
+def test_a_large_database_is_not_read_at_once(open_store: Open, connect: Connect) -> None:
+    store = open_store()
+    app = connect(store)
+    app.execute("INSERT INTO users(name) VALUES (zeroblob(5000000))")
+    app.commit()
+    mark = store.mark()
+
+    with pytest.raises(WouldWaitError):
+        store.changes_at_once(mark)
+    assert store.changes(mark) == {}
 
 
 async def test_sqlalchemy_reaches_it_by_its_urls(open_store: Open) -> None:

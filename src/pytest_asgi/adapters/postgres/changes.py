@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_asgi.adapters.postgres.images import (
+    NEW,
+    OLD,
+    Kind,
+    Rows,
+    Wanted,
+    ask_for_rows,
+    read_rows,
+)
 from pytest_asgi.database.changes import Deleted, Inserted, Updated
+from pytest_asgi.database.stores import WouldWaitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_asgi.adapters.postgres.connection import Connection
     from pytest_asgi.database.changes import Change
+    from pytest_asgi.database.stores import Row
 
-_ENTRIES = "select * from pytest_asgi.entries($1)"
-# PostgreSQL does not notice that a row's type changes: the version is there to make it another
-# statement then.
-_IMAGES = """
-    select /* {version} */
-        pytest_asgi_side, pytest_asgi_seq, pytest_asgi_image, columns.*{virtuals}
-    from (
-        select *, pytest_asgi_image::{relation} as pytest_asgi_row
-        from (
-            select 0, seq, old from pytest_asgi.log where seq = any($1)
-            union all
-            select 1, seq, new from pytest_asgi.log where seq = any($2)
-        ) images (pytest_asgi_side, pytest_asgi_seq, pytest_asgi_image)
-        offset 0
-    ) rows, lateral (select (pytest_asgi_row).*) columns
+# A connection that is not silent may have settings with which it reads images as something else.
+_ENTRIES = """
+    select l.seq, l.rel::regclass::text, l.rel, l.file, l.old_at, l.old_xmin, l.new_at, l.new_xmin,
+        coalesce(t.name, ''), coalesce(t.virtuals, ''), t.version,
+        t.types is not null and current_setting('pytest_asgi.is_silent', true) = 'on',
+        l.old, l.new,
+        exists (select from pytest_asgi.schema_change where not is_tracked)
+    from pytest_asgi.log l left join pytest_asgi.tracked t on t.rel = l.rel
+    where not pg_visible_in_snapshot(l.xid, $1) and l.seq > $2
+    order by l.seq
 """
-_OLD, _NEW = 0, 1
+_TRACK = "select pytest_asgi.track()"
 
 
 class _Entry(NamedTuple):
@@ -45,6 +51,15 @@ class _Entry(NamedTuple):
     table: str
     virtuals: str
     version: int
+    is_readable: bool
+    old: str
+    new: str
+    is_stale: bool
+
+    @property
+    def kind(self) -> Kind:
+        """What the row is one of."""
+        return Kind(self.rel, self.relation, self.virtuals, self.version, self.is_readable)
 
     @property
     def ended(self) -> tuple[object, ...] | None:
@@ -57,18 +72,11 @@ class _Entry(NamedTuple):
         return None if self.new_at is None else (self.rel, self.file, self.new_at, self.new_xmin)
 
 
-class _Image(NamedTuple):
-    """A row, and the text that it was kept as."""
-
-    text: str
-    row: dict[str, Any]
-
-
 _Chain = tuple[_Entry, _Entry]
 
 
 def read_changes(
-    connection: Connection, snapshot: str, *, later_than: int = 0
+    connection: Connection, snapshot: str, *, later_than: int = 0, at_once: bool = False
 ) -> dict[str, list[Change]]:
     """Return the net effect since a snapshot, by table, in the order of writing.
 
@@ -76,17 +84,32 @@ def read_changes(
         connection: Reads it.
         snapshot: What was committed by then is left out.
         later_than: So are the log's entries up to this number.
+        at_once: Whether never to wait for what the app does.
+
+    Raises:
+        WouldWaitError: It has to be waited for.
     """
-    logged = (_Entry(*row) for row in connection.call(_ENTRIES, (snapshot,))[1])
-    entries = [entry for entry in logged if entry.seq > later_than]
+    entries = _read_entries(connection, snapshot, later_than)
+    if any(entry.is_stale for entry in entries):
+        if at_once:
+            raise WouldWaitError
+        connection.run(_TRACK)
+        entries = _read_entries(connection, snapshot, later_than)
+    entries = [entry for entry in entries if entry.table]  # else it was dropped
     chains = list(_chain(entries))
-    images = _read_images(connection, chains)
+    rows = _read_rows(connection, chains, at_once=at_once)
     changes: dict[str, list[Change]] = {entry.table: [] for entry in entries}
     for first, last in chains:
-        before = images[_OLD, first.seq] if first.ended else None
-        after = images[_NEW, last.seq] if last.made else None
-        changes[first.table].extend(_compare(before, after))
+        if first.old != last.new:
+            before = rows.get((OLD, first.seq))
+            after = rows.get((NEW, last.seq))
+            changes[first.table].extend(_compare(before, after))
     return {table: rows for table, rows in changes.items() if rows}
+
+
+def _read_entries(connection: Connection, snapshot: str, later_than: int) -> list[_Entry]:
+    rows = connection.call(_ENTRIES, (snapshot, str(later_than)))[1]
+    return [_Entry(*row) for row in rows]
 
 
 def _chain(entries: Iterable[_Entry]) -> Iterator[_Chain]:
@@ -105,32 +128,28 @@ def _chain(entries: Iterable[_Entry]) -> Iterator[_Chain]:
             yield first, last
 
 
-def _read_images(
-    connection: Connection, chains: Iterable[_Chain]
-) -> dict[tuple[int, int], _Image]:
-    """Return the rows before the first and after the last entries, by side and number."""
-    seqs: dict[tuple[str, str, int], tuple[list[int], list[int]]] = {}
+def _read_rows(connection: Connection, chains: Iterable[_Chain], *, at_once: bool) -> Rows:
+    """Return the rows before the first and after the last entries."""
+    wanted: dict[Kind, list[Wanted]] = {}
     for first, last in chains:
-        kind = first.relation, first.virtuals, first.version
-        old, new = seqs.setdefault(kind, ([], []))
+        of_kind = wanted.setdefault(first.kind, [])
         if first.ended:
-            old.append(first.seq)
+            of_kind.append(Wanted(OLD, first.seq, first.old))
         if last.made:
-            new.append(last.seq)
-    images = {}
-    for (relation, virtuals, version), wanted in seqs.items():
-        statement = _IMAGES.format(relation=relation, virtuals=virtuals, version=version)
-        arrays = [f"{{{','.join(map(str, numbers))}}}" for numbers in wanted]
-        names, rows = connection.call(statement, arrays)
-        for side, seq, text, *values in rows:
-            images[side, seq] = _Image(text, dict(zip(names[3:], values, strict=True)))
-    return images
+            of_kind.append(Wanted(NEW, last.seq, last.new))
+    found: Rows = {}
+    for kind, of_kind in wanted.items():
+        rows = read_rows(connection, kind, of_kind)
+        if rows is None and at_once:
+            raise WouldWaitError
+        found |= ask_for_rows(connection, kind, of_kind) if rows is None else rows
+    return found
 
 
-def _compare(before: _Image | None, after: _Image | None) -> Iterator[Change]:
+def _compare(before: Row | None, after: Row | None) -> Iterator[Change]:
     if before is None and after is not None:
-        yield Inserted(after.row)
+        yield Inserted(after)
     elif before is not None and after is None:
-        yield Deleted(before.row)
-    elif before is not None and after is not None and before.text != after.text:
-        yield Updated(before.row, after.row)
+        yield Deleted(before)
+    elif before is not None and after is not None:
+        yield Updated(before, after)

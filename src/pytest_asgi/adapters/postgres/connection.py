@@ -11,14 +11,14 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg
 from psycopg.adapt import Transformer
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus, PGconn, PollingStatus
+from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import JsonbDumper
 
 from pytest_asgi.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from psycopg.pq import abc
     from psycopg.pq.abc import PGresult
@@ -28,6 +28,7 @@ __tracebackhide__ = True  # a failure ends in the user's line
 
 _NUMBERED = re.compile(r"\$\d")
 _CONNECT_SECONDS = 10
+_NEAR = ("localhost", "127.0.0.1", "::1")
 
 
 class Place(NamedTuple):
@@ -55,6 +56,11 @@ class Place(NamedTuple):
         """Return the server of a store's address."""
         return cls(address["host"], address["port"], address["user"], address["password"])
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the server is on this machine."""
+        return self.host.startswith("/") or self.host in _NEAR
+
     def url(self, name: str, *, scheme: str = "postgresql") -> str:
         """Return the URL of a database there."""
         password = f":{quote(self.password, safe='')}" if self.password else ""
@@ -70,6 +76,7 @@ class Connection:
     def __init__(self, place: Place, name: str) -> None:
         self._connection = _connect(place, name)
         self._prepared: dict[str, bytes] = {}
+        self._answers: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
 
     @property
     def version(self) -> int:
@@ -107,6 +114,21 @@ class Connection:
         transformer.set_pgresult(result)
         names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
         return names, transformer.load_rows(0, result.ntuples, tuple)
+
+    def call_once(self, statement: str, parameters: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of such a statement, which are the same whenever it is run."""
+        known = self._answers.get((statement, *parameters))
+        if known is None:
+            known = self._answers[statement, *parameters] = self.call(statement, parameters)[1]
+        return known
+
+    def load(
+        self, types: Sequence[int], rows: Iterable[Sequence[bytes | None]]
+    ) -> list[tuple[Any, ...]]:
+        """Return rows, given what the server would have sent as text, and their types."""
+        transformer = Transformer(self._connection)
+        transformer.set_loader_types(types, Format.TEXT)
+        return [transformer.load_sequence(row) for row in rows]
 
     def _call(self, statement: str, parameters: Sequence[str | None]) -> PGresult:
         connection = self._connection.pgconn

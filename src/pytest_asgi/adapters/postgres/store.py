@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,10 +14,11 @@ from pytest_asgi.adapters.postgres import tables
 from pytest_asgi.adapters.postgres.changes import read_changes
 from pytest_asgi.adapters.postgres.connection import Place
 from pytest_asgi.adapters.postgres.open_transactions import end_transactions
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import IsolationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pytest_asgi.adapters.postgres.connection import Connection
     from pytest_asgi.adapters.postgres.templates import Template
@@ -32,6 +34,10 @@ _CHANGED = """
     where command <> 'TRUNCATE' and pg_visible_in_snapshot(xid, %s)
 """
 _FORGET = "delete from pytest_asgi.schema_change where not pg_visible_in_snapshot(xid, %s)"
+_MOMENT = """
+    select pg_current_snapshot()::text,
+        exists (select from pytest_asgi.schema_change where not is_tracked)
+"""
 _COPY_OUT = """
     copy (
         select xid, rel, file, old_at, old_xmin, old, new_at, new_xmin, new
@@ -41,6 +47,12 @@ _COPY_OUT = """
 _COPY_IN = """
     copy pytest_asgi.log (xid, rel, file, old_at, old_xmin, old, new_at, new_xmin, new) from stdin
 """
+
+
+class Moment(NamedTuple):
+    """What had been committed at some moment."""
+
+    snapshot: str
 
 
 class Mark(NamedTuple):
@@ -119,10 +131,23 @@ class PostgresStore:
             if left_open is not None:
                 raise left_open
 
-    def changes(self, since: Mark) -> dict[str, list[Change]]:
+    def changes(self, since: Moment | Mark) -> dict[str, list[Change]]:
         """Return the net effect since `since`, by table, in the order of writing."""
         with self._lock:
             return read_changes(self._undoing, since.snapshot)
+
+    def moment_at_once(self) -> Moment:
+        """Return this moment, for `changes` only."""
+        with self._at_once() as connection:
+            snapshot, has_untracked = connection.call(_MOMENT)[1][0]
+            if has_untracked:
+                raise WouldWaitError  # for who is writing to the new tables
+            return Moment(snapshot)
+
+    def changes_at_once(self, since: Moment | Mark) -> dict[str, list[Change]]:
+        """Return what `changes` does, if that takes nothing but to read the log."""
+        with self._at_once() as connection:
+            return read_changes(connection, since.snapshot, at_once=True)
 
     def fork(self) -> PostgresStore:
         """Return a new store that holds what this one holds now."""
@@ -239,6 +264,21 @@ class PostgresStore:
     def _undoing(self) -> Connection:
         """The connection that marks and puts back."""
         return self._connect("undoing", self._template.connect_to_undo)
+
+    @contextmanager
+    def _at_once(self) -> Generator[Connection]:
+        """Give the connection that marks, if the server is near and nobody else uses it."""
+        connection = self._connections.get("undoing")
+        if connection is None or not self._template.is_near:
+            raise WouldWaitError
+        if not self._lock.acquire(blocking=False):
+            raise WouldWaitError
+        try:
+            if not connection.is_usable:
+                raise WouldWaitError
+            yield connection
+        finally:
+            self._lock.release()
 
     def _connect(self, purpose: str, connect: Callable[[str], Connection]) -> Connection:
         connection = self._connections.get(purpose)

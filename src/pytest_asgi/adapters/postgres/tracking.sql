@@ -35,12 +35,16 @@ create unlogged table pytest_asgi.schema_change (
 -- The tables with triggers. A partition goes by the name of the table that users know. `filling`
 -- inserts the rows that `$1` are the images of, `readable` are their columns that are kept, and
 -- `virtuals` computes those that are not. `version` is another one when the columns may be others.
+-- An image tells as much as its row if the columns are all of types that are written in one way
+-- only, whatever is set and wherever it is read: then `columns` and `types` tell how to read it.
 create table pytest_asgi.tracked (
     rel oid primary key,
     name text,
     filling text,
     readable text,
     virtuals text,
+    columns text[],
+    types oid[],
     version xid8 not null default pg_catalog.pg_current_xact_id()
 );
 
@@ -127,7 +131,7 @@ begin
     end loop;
     update pytest_asgi.schema_change set is_tracked = true where not is_tracked;
     delete from pytest_asgi.tracked;
-    insert into pytest_asgi.tracked (rel, name, filling, readable, virtuals)
+    insert into pytest_asgi.tracked (rel, name, filling, readable, virtuals, columns, types)
     select t.tgrelid,
         (
             select case when n.nspname = current_schema() then c.relname
@@ -147,11 +151,20 @@ begin
         string_agg('(made).' || quote_ident(a.attname), ', ' order by a.attnum)
             filter (where a.attgenerated = ''),
         string_agg(', (' || pg_get_expr(d.adbin, d.adrelid) || ') as ' || quote_ident(a.attname), '')
-            filter (where a.attgenerated = 'v')
+            filter (where a.attgenerated = 'v'),
+        array_agg(a.attname::text order by a.attnum),
+        case when bool_and(
+            a.attgenerated <> 'v' and (coalesce(b.typtype, y.typtype) = 'e' or coalesce(b.oid, y.oid)
+                = any('{bool,bpchar,bytea,date,float4,float8,inet,int2,int4,int8,interval,json,'
+                    'jsonb,numeric,text,time,timestamp,timestamptz,uuid,varchar,'
+                    'bool[],float8[],int4[],int8[],numeric[],text[],uuid[],varchar[]}'::regtype[]))
+        ) then array_agg(coalesce(b.oid, y.oid) order by a.attnum) end
     from pg_trigger t
         left join pg_attribute a
             on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        left join pg_type y on y.oid = a.atttypid
+        left join pg_type b on b.oid = y.typbasetype
     where t.tgfoid = 'pytest_asgi.record_row'::regproc
     group by t.tgrelid;
     -- One function for each table, because the plans of its statements are kept.
@@ -254,25 +267,6 @@ begin
     if not has_event_triggers then
         schema := pytest_asgi.schema_number();
     end if;
-end $$;
-
--- What was committed to tracked tables since a mark.
-create function pytest_asgi.entries(mark pg_snapshot) returns table (
-    seq bigint, relation text, rel oid, file oid, old_at tid, old_xmin xid, new_at tid,
-    new_xmin xid, name text, virtuals text, version xid8
-)
-    language plpgsql
-as $$
-begin
-    if exists (select from pytest_asgi.schema_change where not is_tracked) then
-        perform pytest_asgi.track();
-    end if;
-    return query
-    select l.seq, l.rel::regclass::text, l.rel, l.file, l.old_at, l.old_xmin, l.new_at, l.new_xmin,
-        t.name, coalesce(t.virtuals, ''), t.version
-    from pytest_asgi.log l join pytest_asgi.tracked t on t.rel = l.rel
-    where not pg_visible_in_snapshot(l.xid, mark)
-    order by l.seq;
 end $$;
 
 create function pytest_asgi.reset_sequences(seqs oid[], lasts bigint[], called boolean[])

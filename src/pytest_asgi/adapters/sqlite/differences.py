@@ -46,12 +46,13 @@ class Differences:
         if self._shown == (before, before.cookie):
             return
         content = Image(without_wal(before.content))
+        content.cookie = before.cookie
         if self._file is None:
             self._file = PageFile(self._path, content.content)
             # Said because a file beside a database in memory would be looked for in memory too.
             uri = f"{self._path.as_uri()}?vfs={'win32' if os.name == 'nt' else 'unix'}"
             self._connection.execute(f"ATTACH ? AS {_BEFORE}", (uri,))
-        self._file.overwrite(content, before.cookie)
+        self._file.overwrite(content, self._file.first_chunk())
         self._shown = before, before.cookie
 
     def find(self, changed: Iterable[int], cookie: int) -> dict[str, list[Change]]:

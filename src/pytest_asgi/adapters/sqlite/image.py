@@ -56,7 +56,7 @@ class Image:
         self.cookie = cookie_of(content)
         self._owners: dict[int, int] | None = None
 
-    def first_page(self, current: bytes, cookie: int) -> bytes:
+    def first_page(self, current: bytes) -> bytes:
         """Return the first page to put in the place of another, so that nobody takes it for older.
 
         A connection believes what it has in memory as long as the counter has not changed, and
@@ -64,12 +64,12 @@ class Image:
 
         Args:
             current: The first page that is there now.
-            cookie: Which cookie to give it.
         """
-        page = bytearray(self.content[: self.page_size] or _without_tables(current))
-        page[_COUNTER] = page[_VALID_FOR] = _bytes_of(counter_of(current) + 1)
-        page[_COOKIE] = _bytes_of(cookie)
-        return bytes(page)
+        page = self.content[: self.page_size] or _without_tables(current)
+        header = bytearray(page[:_HEADER_BYTES])
+        header[_COUNTER] = header[_VALID_FOR] = _bytes_of(counter_of(current) + 1)
+        header[_COOKIE] = _bytes_of(self.cookie)
+        return bytes(header) + page[_HEADER_BYTES:]
 
     def differing_pages(self, chunks: Iterable[bytes]) -> Iterator[int]:
         """Yield the numbers of the pages that are others in another content, or not there.
@@ -89,11 +89,10 @@ class Image:
             yield self.content[start : start + CHUNK_BYTES]
 
     def _differing_pages(self, chunk: bytes, start: int) -> Iterator[int]:
-        end = min(start + CHUNK_BYTES, len(self.content))
-        for place in range(start, end, self.page_size):
-            page = chunk[place - start : place - start + self.page_size]
-            if len(page) < self.page_size or not self.content.startswith(page, place):
-                yield place // self.page_size + 1
+        content, size = self.content, self.page_size
+        for place in range(start, min(start + CHUNK_BYTES, len(content)), size):
+            if not chunk.startswith(content[place : place + size], place - start):
+                yield place // size + 1
 
     def roots_of(self, pages: Iterable[int], roots: Iterable[int]) -> set[int] | None:
         """Return in which of the trees, given by their roots, some of the pages lie.

@@ -54,12 +54,15 @@ class Medium(Protocol):
     def compare(self, image: Image) -> tuple[Iterable[int], int]:
         """Return which pages of `image` differ, and the cookie there is; like `read`."""
 
-    def put(self, image: Image, *, milliseconds: int) -> None:
+    def put(self, image: Image, *, milliseconds: int) -> object:
         """Replace all there is; the image gets the cookie that it has then.
 
         Args:
             image: What is to be there.
             milliseconds: How long to wait for others to come to an end.
+
+        Returns:
+            The version that there is then.
 
         Raises:
             InUseError: Somebody is in the middle of reading or writing.
@@ -94,33 +97,44 @@ class PageFile:
         """Return all there is."""
         return Image(self._read(0, os.fstat(self._handle).st_size))
 
-    def overwrite(self, image: Image, cookie: int) -> None:
+    def overwrite(self, image: Image, current: bytes) -> bytes:
         """Write the pages that differ from those of `image`; nobody else is using the file.
 
         Args:
             image: What is to be there.
-            cookie: Which cookie to give it.
+            current: The first chunk that is there now.
+
+        Returns:
+            The first page that is there then.
         """
-        header = self.read_header()
-        if not header:
+        if not current:
             self._write(0, image.content)
-            return
-        first = image.first_page(self._read(0, page_size_of(header)), cookie)
-        for page in image.differing_pages(self.chunks()):
+            return image.content[: image.page_size]
+        first = image.first_page(current[: page_size_of(current)])
+        for page in image.differing_pages(self.chunks(current)):
             if page > 1:
                 place = (page - 1) * image.page_size
                 self._write(place, image.content[place : place + image.page_size])
         self._write(0, first)
         size = max(len(image.content), len(first))
-        if size < os.fstat(self._handle).st_size:
+        if size < len(current) or (
+            len(current) == CHUNK_BYTES and size < os.fstat(self._handle).st_size
+        ):
             os.ftruncate(self._handle, size)
+        return first
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content in chunks."""
-        start = 0
-        while chunk := self._read(start, CHUNK_BYTES):
-            yield chunk
+    def first_chunk(self) -> bytes:
+        """Return the first chunk of the content."""
+        return self._read(0, CHUNK_BYTES)
+
+    def chunks(self, first: bytes) -> Iterator[bytes]:
+        """Yield the content in chunks, of which the first has been read already."""
+        yield first
+        chunk, start = first, 0
+        while len(chunk) == CHUNK_BYTES:
             start += CHUNK_BYTES
+            chunk = self._read(start, CHUNK_BYTES)
+            yield chunk
 
     def close(self) -> None:
         """Remove the file, and what SQLite keeps beside it."""
@@ -155,7 +169,7 @@ class FileMedium:
         header = self._file.read_header()
         if is_with_wal(header):
             return "wal", self.keeper.execute("PRAGMA data_version").fetchone()[0]
-        return len(header), counter_of(header)
+        return _version_of(header)
 
     def read(self) -> Image:
         """Return all there is."""
@@ -165,29 +179,31 @@ class FileMedium:
 
     def compare(self, image: Image) -> tuple[Iterable[int], int]:
         """Return which pages of `image` differ, and the cookie there is."""
-        header = self._file.read_header()
-        if is_with_wal(header):
+        first = self._file.first_chunk()
+        if is_with_wal(first):
             return _compare_through(self.keeper, image)
-        return image.differing_pages(self._file.chunks()), cookie_of(header)
+        return image.differing_pages(self._file.chunks(first)), cookie_of(first)
 
-    def put(self, image: Image, *, milliseconds: int) -> None:
+    def put(self, image: Image, *, milliseconds: int) -> object:
         """Write the pages that differ, while nobody else may read or write."""
-        if is_with_wal(self._file.read_header()):
-            # The pages that others have read from the file beside it would not be forgotten.
-            _copy_into(self.keeper, image, milliseconds)
-            return
         try:
             self.keeper.wait_at_most(milliseconds).execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            raise _in_use(error) from error
+            if is_in_use(error):
+                raise InUseError from error
+            raise
         try:
-            current = cookie_of(self._file.read_header())
-            if image.cookie != current:
-                # One that no other schema has had: then it always means the same schema.
-                image.cookie = current + 1
-            self._file.overwrite(image, image.cookie)
+            current = self._file.first_chunk()
+            if not is_with_wal(current):
+                if image.cookie != cookie_of(current):
+                    # One that no other schema has had: then it always means the same schema.
+                    image.cookie = cookie_of(current) + 1
+                return _version_of(self._file.overwrite(image, current))
         finally:
             self.keeper.execute("ROLLBACK")
+        # The pages that others have read from the file beside it would not be forgotten.
+        _copy_into(self.keeper, image, milliseconds)
+        return self.version()
 
     def close(self) -> None:
         """Close and remove the file."""
@@ -221,9 +237,10 @@ class MemoryMedium:
         """Return which pages of `image` differ, and the cookie there is."""
         return _compare_through(self.keeper, image)
 
-    def put(self, image: Image, *, milliseconds: int) -> None:
+    def put(self, image: Image, *, milliseconds: int) -> object:
         """Copy all pages."""
         _copy_into(self.keeper, image, milliseconds)
+        return self.version()
 
     def close(self) -> None:
         """Let go of it; it is gone when the last connection is."""
@@ -251,6 +268,15 @@ class OwnConnection(sqlite3.Connection):
         return int(self.execute("PRAGMA schema_version").fetchone()[0])
 
 
+def _version_of(header: bytes) -> object:
+    return bool(header), counter_of(header)
+
+
+def is_in_use(error: sqlite3.OperationalError) -> bool:
+    """Tell whether it was somebody else who is in the middle of reading or writing."""
+    return error.sqlite_errorcode & 0xFF in _IN_USE
+
+
 def _read_through(connection: OwnConnection) -> Image:
     is_empty = connection.execute("PRAGMA page_count").fetchone()[0] == 0
     return Image(b"" if is_empty else connection.serialize())
@@ -272,7 +298,3 @@ def _copy_into(connection: OwnConnection, image: Image, milliseconds: int) -> No
             source.deserialize(without_wal(image.content))  # in memory there is none
         source.backup(connection, progress=stop_if_in_use, sleep=0)
     image.cookie = connection.cookie()
-
-
-def _in_use(error: sqlite3.OperationalError) -> Exception:
-    return InUseError() if error.sqlite_errorcode & 0xFF in _IN_USE else error

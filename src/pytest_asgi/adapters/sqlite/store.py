@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pytest_asgi.adapters.sqlite.connections import AppConnections
 from pytest_asgi.adapters.sqlite.differences import Differences
-from pytest_asgi.adapters.sqlite.media import InUseError, OwnConnection
+from pytest_asgi.adapters.sqlite.media import InUseError, OwnConnection, is_in_use
 from pytest_asgi.adapters.sqlite.rows import find_table, source_of
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import IsolationError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pytest_asgi.adapters.sqlite.connections import Lead
@@ -29,6 +30,7 @@ __tracebackhide__ = True  # a failure ends in the user's line
 
 _LAST_CALL_MILLISECONDS = 500
 _READING_MILLISECONDS = 5_000
+_QUICKLY_READ_BYTES = 4 << 20
 
 
 class Mark(NamedTuple):
@@ -64,6 +66,7 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._statements: OwnConnection | None = None
         self._known: tuple[object, Image] | None = None
+        self._patience_milliseconds = _READING_MILLISECONDS
         self._begin(places.new_medium(target, content))
 
     @property
@@ -105,13 +108,11 @@ class SqliteStore:
             if self._known == (version, mark.image):
                 return
             try:
-                self._put(mark.image)
+                self._known = self._put(mark.image), mark.image
             except InUseError:
                 places = self.connections.places()
                 self._move(mark.image)
                 raise self._still_in_use(places) from None
-            finally:
-                self._known = self._medium.version(), mark.image
 
     def changes(self, since: Mark) -> dict[str, list[Change]]:
         """Return what has become of the rows since `since`, by table."""
@@ -121,6 +122,16 @@ class SqliteStore:
             self._differences.show(since.image)
             with self._reading():
                 return self._differences.find(*self._medium.compare(since.image))
+
+    def moment_at_once(self) -> Mark:
+        """Return this moment, if nobody is writing."""
+        with self._at_once():
+            return self.mark()
+
+    def changes_at_once(self, since: Mark) -> dict[str, list[Change]]:
+        """Return what `changes` does, if nobody is writing."""
+        with self._at_once():
+            return self.changes(since)
 
     def fork(self) -> Self:
         """Return a new store for the same target that holds what this one holds now."""
@@ -206,23 +217,43 @@ class SqliteStore:
         if keeper.in_transaction:
             yield
             return
-        keeper.wait_at_most(_READING_MILLISECONDS).execute("BEGIN")
+        keeper.wait_at_most(self._patience_milliseconds).execute("BEGIN")
         try:
             keeper.execute("SELECT 1 FROM sqlite_schema").fetchone()
             yield
         finally:
             keeper.execute("ROLLBACK")
 
-    def _put(self, image: Image) -> None:
+    @contextmanager
+    def _at_once(self) -> Generator[None]:
+        """Let the block neither wait for others nor read a lot."""
+        if not self._lock.acquire(blocking=False):
+            raise WouldWaitError
+        self._patience_milliseconds = 0
         try:
-            self._medium.put(image, milliseconds=0)
+            if self._known is None or len(self._known[1].content) > _QUICKLY_READ_BYTES:
+                raise WouldWaitError
+            self._medium.keeper.wait_at_most(0)
+            yield
+        except sqlite3.OperationalError as error:
+            if is_in_use(error):
+                raise WouldWaitError from error
+            raise
+        finally:
+            self._patience_milliseconds = _READING_MILLISECONDS
+            self._lock.release()
+
+    def _put(self, image: Image) -> object:
+        try:
+            return self._medium.put(image, milliseconds=0)
         except InUseError:
             self.connections.interrupt()
-            self._medium.put(image, milliseconds=_LAST_CALL_MILLISECONDS)
+            return self._medium.put(image, milliseconds=_LAST_CALL_MILLISECONDS)
 
     def _move(self, image: Image) -> None:
         self._end()
         self._begin(self._places.new_medium(self.target, image.content))
+        self._known = self._medium.version(), image
 
     def _connection(self) -> OwnConnection:
         if self._statements is None:

@@ -8,6 +8,7 @@ from pytest_asgi.adapters.postgres.changes import read_changes
 from pytest_asgi.adapters.postgres.connection import Connection, Place
 from pytest_asgi.adapters.postgres.store import PostgresStore
 from pytest_asgi.adapters.postgres.transaction.server import Server
+from pytest_asgi.database.stores import WouldWaitError
 from pytest_asgi.errors import IsolationError
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ class TransactionStore(PostgresStore):
         """Return the net effect since `since`, by table, in the order of writing."""
         with self._lock:
             return read_changes(self._looking, self._began.snapshot, later_than=since.seq)
+
+    def moment_at_once(self) -> NoReturn:
+        """Refuse: in the transaction, everything waits for what the app does there."""
+        raise WouldWaitError
+
+    def changes_at_once(self, since: object) -> NoReturn:  # noqa: ARG002 - there is no such way
+        """Refuse as well."""
+        raise WouldWaitError
 
     def restore(self, mark: object) -> NoReturn:  # noqa: ARG002 - there is no such way
         """Refuse: only the end of the transaction puts things back."""
