@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 from pytest_asgi.asgi.types import Receive, Scope, Send
+from pytest_asgi.client.portal import run_coroutine
 from pytest_asgi.client.sync import TestClient
 from tests.apps.plain import BODY, START, hello, require_http, sending
 from tests.promises import promise
@@ -293,3 +295,17 @@ def test_options_say_how_the_app_is_called() -> None:
 
     assert seen[0]["http_version"] == "2"
     assert "http.response.trailers" in seen[0]["extensions"]
+
+
+def test_a_reader_that_is_left_behind_may_outlive_its_loop() -> None:
+    app = Ticking()
+    with asyncio.Runner() as runner:
+        token = run_coroutine.set(runner.run)
+        client = TestClient(app)
+        response = client.send(client.build_request("GET", "/"), stream=True)
+        parts = response.iter_bytes()
+        assert next(parts) == b"data: tick\n\n"
+
+    del client, response, parts
+    gc.collect()  # A coroutine that nobody has awaited would fail the test here.
+    run_coroutine.reset(token)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from importlib import import_module
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asgi.client.own_loop import BackgroundLoop, OwnLoop
@@ -65,7 +66,12 @@ class Waiter:
         """Run `coroutine` to its end and return its result."""
         __tracebackhide__ = True
         run = self._pinned or self._choose()
-        result: _T = run(coroutine)
+        try:
+            result: _T = run(coroutine)
+        except RuntimeError:  # The loop is closed: a reader that was left behind is collected.
+            if getcoroutinestate(coroutine) == CORO_CREATED:
+                coroutine.close()  # or it would warn that nobody awaited it
+            raise
         return result
 
     def pin(self) -> None:
