@@ -124,6 +124,10 @@ PROMISES = (
         "client.lifespan-not-reached",
         "An exception that keeps a lifespan from starting is raised or warned of.",
     ),
+    Promise(
+        "client.second-lifespan",
+        "What an app misses because its lifespan was run a second time meanwhile is explained.",
+    ),
     Promise("client.overrides", "`dependency_overrides` are put back after each test."),
     Promise("client.discovery", "The app is found without being imported first."),
     Promise("client.not-found", "No app: an error with the line to add, only if a test asks."),

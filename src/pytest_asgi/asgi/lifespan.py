@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_asgi import events
 from pytest_asgi.asgi.frameworks import declares_lifespan
 from pytest_asgi.asgi.rules import LifespanRules, LifespanState
+from pytest_asgi.asgi.runs import runs
 from pytest_asgi.asgi.scope import build_lifespan_scope
 from pytest_asgi.asgi.stacks import warn_user
 from pytest_asgi.asgi.tasks import AppTask, make_flag
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pytest_asgi.asgi.rules import Mode
+    from pytest_asgi.asgi.runs import Run
     from pytest_asgi.asgi.tasks import Flag
     from pytest_asgi.asgi.types import ASGIApp, Message
 
@@ -79,7 +81,7 @@ class Lifespan:
         self.refusal: Exception | None = None
         self._app = app
         self._raise_doubtful = raise_doubtful
-        self._is_running = False
+        self._run: Run | None = None
         self._rules = LifespanRules(rules)
         self._error: ProtocolError | None = None
         self._message = ""
@@ -134,7 +136,8 @@ class Lifespan:
             self._raise_own_exception()
             raise _failed("start-up", self._message)
         if self._rules.state is LifespanState.STARTUP_COMPLETE:
-            self.is_supported = self._is_running = True
+            self.is_supported = True
+            self._run = runs.begin(self._app)
             events.emit(events.LifespanStarted())
             return
         await self._wait_for_end()
@@ -156,9 +159,19 @@ class Lifespan:
             Exception: What the app raised since startup, with its own traceback.
         """
         __tracebackhide__ = True
-        if not self._is_running:
+        run, self._run = self._run, None
+        if run is None:
             return
-        self._is_running = False
+        runs.end(run)
+        try:
+            await self._shut_down()
+        except Exception as failure:
+            run.explain(failure)
+            raise
+        events.emit(events.LifespanStopped())
+
+    async def _shut_down(self) -> None:
+        __tracebackhide__ = True
         self._rules.ask_shutdown()
         self._is_asked = self._is_refused = self._is_misunderstood = False
         self._deliver("lifespan.shutdown")
@@ -169,7 +182,6 @@ class Lifespan:
             raise _failed("shutdown", self._message)
         if self._is_asked:
             self._rules.check_return()
-        events.emit(events.LifespanStopped())
 
     async def _call_app(self) -> None:
         __tracebackhide__ = True

@@ -12,6 +12,7 @@ from pytest_asgi.asgi.apps import require_app
 from pytest_asgi.asgi.departures import visit
 from pytest_asgi.asgi.exchange import BufferedExchange
 from pytest_asgi.asgi.modes import Mode
+from pytest_asgi.asgi.runs import runs
 from pytest_asgi.asgi.scope import ScopeTemplate, locate
 from pytest_asgi.asgi.streaming import DEFAULT_GRACE, StreamedExchange
 from pytest_asgi.asgi.websocket import WebSocketExchange
@@ -160,9 +161,14 @@ class Gateway:
 
     def is_raised(self, failure: Exception, exchange: BufferedExchange) -> bool:
         """Tell whether what an exchange let escape is raised, and not answered."""
+        self._explain(failure)
+        return self.raise_app_exceptions or failure is exchange.body_error
+
+    def _explain(self, failure: BaseException) -> None:
+        """Say of what the app let escape what its lifespan may have to do with it."""
         if self.advice is not None:
             self.advice.consider(failure, is_raised=self.raise_app_exceptions)
-        return self.raise_app_exceptions or failure is exchange.body_error
+        runs.explain(self.app, failure)
 
     def conclude(self, exchange: BufferedExchange) -> Answer:
         """Return the response of an exchange whose app has returned.
@@ -302,8 +308,8 @@ class Gateway:
         """Raise what the app let escape, unless that is to be answered."""
         __tracebackhide__ = True
         failure = exchange.failure
-        if failure is not None and self.advice is not None:
-            self.advice.consider(failure, is_raised=self.raise_app_exceptions)
+        if failure is not None:
+            self._explain(failure)
         if self.to_raise(exchange) is not None:
             assert failure is not None
             raise failure
