@@ -130,10 +130,12 @@ async def test_fastapi_may_refuse_a_connection_with_the_errors_of_its_validation
 
 
 @promise("websocket.route")
-@pytest.mark.parametrize("framework", ["falcon", "litestar", "quart"], indirect=True)
-async def test_a_framework_that_has_found_nothing_may_have_no_route(app: ASGIApp) -> None:
-    with pytest.raises(WebSocketUpgradeError) as refused:
-        async with AsyncClient(app, lifespan=False).websocket("/nowhere"):
-            pass
+@pytest.mark.parametrize("path", ["/nowhere", "/html"])
+@pytest.mark.parametrize("framework", ["blacksheep", "falcon", "litestar", "quart"], indirect=True)
+async def test_a_framework_may_have_no_route_or_one_for_http_only(app: ASGIApp, path: str) -> None:
+    async with AsyncClient(app) as client:
+        with pytest.raises(WebSocketUpgradeError) as refused:
+            async with client.websocket(path):
+                pass
 
-    assert refused.value.fix.startswith("Perhaps the app has no WebSocket route for /nowhere.")
+    assert refused.value.fix.startswith(f"Perhaps the app has no WebSocket route for {path}.")

@@ -10,7 +10,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_asgi.asgi.websocket import ABNORMAL_CLOSURE
+from pytest_asgi.asgi.websocket import ABNORMAL_CLOSURE, NORMAL_CLOSURE
 from pytest_asgi.errors import (
     WebSocketDisconnect,
     WebSocketError,
@@ -52,6 +52,11 @@ _COMPARE_ROUTES = (
 )
 
 
+# What frameworks answer to a path that has no route, and to one whose route is for HTTP.
+_WITHOUT_ROUTE = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_NAMES_WITHOUT_ROUTE = [status.phrase for status in _WITHOUT_ROUTE]
+
+
 def make_disconnect(closing: Closing) -> WebSocketDisconnect:
     """Return what says that a connection is closed."""
     return _kind(WebSocketDisconnect)(
@@ -70,7 +75,9 @@ def make_upgrade_error(
     """
     closing = None if exchange is None else exchange.closing
     fix = _EXPECT_IT
-    if exchange is not None and _is_not_found(response.status_code, closing):
+    if exchange is not None and _is_perhaps_without_route(
+        response.status_code, closing, exchange.scope
+    ):
         why_not = f"Perhaps the app has no WebSocket route for {exchange.scope['path']}"
         fix = f"{why_not}. {_COMPARE_ROUTES}.\n\n{_EXPECT_IT}"
     if exchange is not None and closing is not None and closing.code != ABNORMAL_CLOSURE:
@@ -109,14 +116,19 @@ def _is_without_route(scope: Scope) -> bool:
     return "router" in scope and hasattr(scope.get("endpoint", scope["router"]), "routes")
 
 
-def _is_not_found(status: int, closing: Closing | None) -> bool:
-    """Tell whether an app says that there is nothing: with no such route, or of its own accord.
+def _is_perhaps_without_route(status: int, closing: Closing | None, scope: Scope) -> bool:
+    """Tell whether an app says what frameworks say that have no route, or one for HTTP only.
 
-    Frameworks say so by the status, by a code that ends like it, or by its name.
+    They say so by the status, by a code that ends like it, or by its name. BlackSheep closes, and
+    says nothing.
     """
+    if "endpoint" in scope:  # Starlette has found a route, which says this of its own accord.
+        return False
     if closing is None or closing.code == ABNORMAL_CLOSURE:
-        return status == HTTPStatus.NOT_FOUND
-    return closing.code % 1000 == HTTPStatus.NOT_FOUND or closing.reason == "Not Found"
+        return status in _WITHOUT_ROUTE
+    if closing.code == NORMAL_CLOSURE:
+        return not closing.reason
+    return closing.code % 1000 in _WITHOUT_ROUTE or closing.reason in _NAMES_WITHOUT_ROUTE
 
 
 def make_invalid_type(event: Any, wanted: str) -> WebSocketInvalidTypeReceived:

@@ -21,7 +21,8 @@ MESSAGES = (
         id="message.scope",
         text="Each kind of scope has its own messages",
         link=f"{MAIN}#applications",
-        fix='Look at `scope["type"]` before you answer.',
+        fix='Look at `scope["type"]` before you answer. A framework that answers like this has '
+        "perhaps no route of that kind for the path.",
     ),
     Rule(
         id="message.extension",
