@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         BlockedLoopError,
         BridgeError,
         CancelledTestError,
+        ClockError,
         DatabaseError,
         DatabaseRefusedError,
         DeadlockError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         WebSocketRejectedError,
         WebSocketUpgradeError,
     )
+    from pytest_asgi.runner.clock.clock import Clock, SyncClock
 
 __all__ = [
     "ASGITransport",
@@ -56,6 +58,8 @@ __all__ = [
     "BlockedLoopError",
     "BridgeError",
     "CancelledTestError",
+    "Clock",
+    "ClockError",
     "Database",
     "DatabaseError",
     "DatabaseRefusedError",
@@ -74,6 +78,7 @@ __all__ = [
     "Queries",
     "RunnerError",
     "SettingsError",
+    "SyncClock",
     "SyncDatabase",
     "TestClient",
     "Updated",
@@ -88,11 +93,13 @@ __all__ = [
 _HOMES = {
     "ASGITransport": "pytest_asgi.client.transport",
     "AsyncClient": "pytest_asgi.client.client",
+    "Clock": "pytest_asgi.runner.clock.clock",
     "Database": "pytest_asgi.database.database",
     "Deleted": "pytest_asgi.database.changes",
     "Departure": "pytest_asgi.asgi.departures",
     "Inserted": "pytest_asgi.database.changes",
     "Queries": "pytest_asgi.database.queries",
+    "SyncClock": "pytest_asgi.runner.clock.clock",
     "SyncDatabase": "pytest_asgi.database.database",
     "TestClient": "pytest_asgi.client.sync",
     "Updated": "pytest_asgi.database.changes",

@@ -10,6 +10,7 @@ AsgiError                   what happened, why, what to change
 │   ├── BlockedLoopError    code that does not wait has kept the loop from going on
 │   ├── BridgeError         synchronous code cannot wait for a coroutine here
 │   ├── CancelledTestError  something cancelled the test while it was waiting
+│   ├── ClockError          the time cannot be controlled here
 │   ├── DeadlockError       a test waits for what cannot happen any more
 │   ├── FixtureError        an async fixture that yields never or twice, or died while in use
 │   ├── HungTestError       a test takes longer than `asgi_timeout` allows
@@ -114,6 +115,10 @@ class BridgeError(RunnerError):
 
 class CancelledTestError(RunnerError):
     """Something cancelled the test while it was waiting."""
+
+
+class ClockError(RunnerError):
+    """The time cannot be controlled here."""
 
 
 class DeadlockError(RunnerError):

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from pytest_asgi.client.sync import TestClient
     from pytest_asgi.database.database import Database, SyncDatabase
     from pytest_asgi.database.queries import Queries
+    from pytest_asgi.runner.clock.clock import Clock, SyncClock
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
-OFFERED = ("asgi_app", "app", "asgi_client", "client", "asgi_db", "db", "asgi_queries", "queries")
+OFFERED = (
+    *("asgi_app", "app", "asgi_client", "client", "asgi_db", "db", "asgi_queries", "queries"),
+    *("asgi_clock", "clock"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +94,24 @@ def asgi_queries(request: pytest.FixtureRequest) -> Queries:
 def queries(asgi_queries: Queries) -> Queries:
     """The statements of this test: `asgi_queries` by its short name."""
     return asgi_queries
+
+
+@pytest.fixture
+def asgi_clock(request: pytest.FixtureRequest) -> Generator[Clock | SyncClock]:
+    """The time of the loop: it passes when everything waits, and when the test says so.
+
+    A `Clock` in an async test, and its synchronous twin in a synchronous one.
+    """
+    from pytest_asgi.plugin.clocks import running_clock
+
+    with running_clock(request.config.stash[ASSEMBLY], request.node) as clock:
+        yield clock
+
+
+@pytest.fixture
+def clock(asgi_clock: Clock | SyncClock) -> Clock | SyncClock:
+    """The time of the loop: `asgi_clock` by its short name."""
+    return asgi_clock
 
 
 def _running_state(assembly: Assembly, request: pytest.FixtureRequest, app: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from asyncio import AbstractEventLoop
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from pytest_asgi import events
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
     from contextvars import Context
     from types import FrameType
+
+    from pytest_asgi.runner.clock.virtual_time import VirtualTime
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -218,6 +221,17 @@ class SessionLoop:
         """
         due = getattr(self.loop, "_ready", None)
         return due is not None and not due
+
+    @cached_property
+    def virtual_time(self) -> VirtualTime:
+        """The loop's time, for a test that controls it.
+
+        Raises:
+            ClockError: The loop does not allow it.
+        """
+        from pytest_asgi.runner.clock.virtual_time import VirtualTime  # noqa: PLC0415 - few need it
+
+        return VirtualTime(self.loop, self._bridge.find_waits)
 
     def waitable_loop(self) -> AbstractEventLoop:
         """Return the loop, with a `run_until_complete` that works while a test is running."""

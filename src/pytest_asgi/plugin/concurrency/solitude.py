@@ -32,6 +32,7 @@ _GLOBAL_FIXTURES = frozenset(
         *("monkeypatch", "class_mocker", "mocker", "module_mocker", "session_mocker"),
         *("capsys", "capsysbinary", "capteesys", "capfd", "capfdbinary", "caplog", "recwarn"),
         *("freezer", "time_machine", "benchmark", "subtests", "pytester", "testdir"),
+        *("asgi_clock", "clock"),
         *("aioresponses", "httpx_mock", "requests_mock", "respx_mock", "responses"),
     }
 )

@@ -1,0 +1,1 @@
+"""Virtual time: timers of the loop fire when everything waits, and not when they are due."""
