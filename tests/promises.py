@@ -460,6 +460,32 @@ PROMISES = (
     ),
     Promise("leaks.ended", "Tasks that are left are cancelled, and have ended for the next test."),
     Promise("leaks.allowed", "What is allowed by kind or name stays, and is not touched."),
+    Promise(
+        "clock.jumps",
+        "With the `clock` fixture sleeps, timeouts and timers of the loop take no real time: when"
+        " everything waits, the time jumps to the next one.",
+    ),
+    Promise(
+        "clock.advance",
+        "`await clock.advance(60)` fires what is due, in order, each at its own time, and returns"
+        " when all that it set off has gone as far as it can.",
+    ),
+    Promise(
+        "clock.real-work",
+        "The time does not jump past a timeout while something real is at work: a query, a thread,"
+        " a process.",
+    ),
+    Promise("clock.idle", "What is open or running and has nothing to do does not hold it up."),
+    Promise(
+        "clock.real-afterwards",
+        "After the test the time of the loop is real, and timers have kept their distance.",
+    ),
+    Promise(
+        "clock.wall-time",
+        "`time.time()` and `datetime.now()` follow if time-machine is installed.",
+    ),
+    Promise("clock.model", "Any program of sleeps and timeouts does the same as in real time."),
+    Promise("clock.alone", "A test that uses the clock runs alone."),
     Promise("leaks.off", "A run that does not ask for it is not watched, and nothing is ended."),
 )
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from time_machine import Coordinates
 
 
 class WallTime:
@@ -22,7 +20,7 @@ class WallTime:
 
     def __init__(self) -> None:
         self.is_movable = find_spec("time_machine") is not None
-        self._traveller: Coordinates | None = None
+        self._traveller: Any = None
 
     @contextmanager
     def standing_still(self) -> Generator[None]:

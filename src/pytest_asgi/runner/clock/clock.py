@@ -65,9 +65,7 @@ class SyncClock:
         run: Waits for a coroutine.
     """
 
-    def __init__(
-        self, clock: Clock, run: Callable[[Coroutine[Any, Any, None]], object]
-    ) -> None:
+    def __init__(self, clock: Clock, run: Callable[[Coroutine[Any, Any, None]], object]) -> None:
         self._clock = clock
         self._run = run
 

@@ -24,7 +24,9 @@ _QUIET_SECONDS = 0.1
 _GLANCE_SECONDS = 0.05
 
 # asyncio has no public way to learn of what a transport sends.
-_Transport: Any = selector_events._SelectorSocketTransport  # noqa: SLF001
+_events: Any = selector_events
+_Transport = _events._SelectorSocketTransport  # noqa: SLF001
+_Datagrams = _events._SelectorDatagramTransport  # noqa: SLF001
 _SENDING = ("write", "writelines")
 
 # What the loop itself waits for, without anybody's asking: to be woken up, and new connections.
@@ -47,9 +49,7 @@ class Sockets:
         selector: What it waits with.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, selector: selectors.BaseSelector
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, selector: selectors.BaseSelector) -> None:
         self._loop = loop
         self._selector = selector
         self._talks: dict[int, _Talk] = {}
@@ -58,15 +58,15 @@ class Sockets:
     def begin(self) -> None:
         """Look from now on."""
         for name in _SENDING:
-            self._sending[name] = vars(_Transport).get(name)  # type: ignore[assignment]
-            if self._sending[name] is not None:
-                setattr(_Transport, name, self._noting(self._sending[name]))
+            function = vars(_Transport).get(name)  # the second one since Python 3.12
+            if function is not None:
+                self._sending[name] = function
+                setattr(_Transport, name, self._noting(function))
 
     def end(self) -> None:
         """Look no more."""
         for name, function in self._sending.items():
-            if function is not None:
-                setattr(_Transport, name, function)
+            setattr(_Transport, name, function)
         self._talks.clear()
 
     def note(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
@@ -78,8 +78,8 @@ class Sockets:
     def find(self) -> tuple[str, float]:
         """Describe what an answer is awaited on, and for how long it must be quiet."""
         watched = list(self._watched())
-        for name in self._talks.keys() - {key.fd for key, _ in watched}:
-            del self._talks[name]
+        for closed in self._talks.keys() - {key.fd for key, _ in watched}:
+            del self._talks[closed]
         served = {_name(each, "sockname") for _, each in watched if _is_server(each)}
         quiet_at = 0.0
         for key, transport in watched:
@@ -98,10 +98,8 @@ class Sockets:
             if not any(getattr(each, "__name__", "") in _OF_THE_LOOP for each in callbacks):
                 yield key, getattr(callbacks[0], "__self__", None)
 
-    def _is_awaited(
-        self, key: selectors.SelectorKey, transport: Any, served: set[object]
-    ) -> bool:
-        if isinstance(transport, selector_events._SelectorDatagramTransport):  # noqa: SLF001
+    def _is_awaited(self, key: selectors.SelectorKey, transport: Any, served: set[object]) -> bool:
+        if isinstance(transport, _Datagrams):
             return False  # nobody can tell whether an answer is due
         if not isinstance(transport, _Transport) or key.events & EVENT_WRITE:
             return True

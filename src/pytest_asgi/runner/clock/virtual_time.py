@@ -8,17 +8,17 @@ to the next timer: a timeout ends real work that takes too long, exactly as with
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import math
 from asyncio.selector_events import BaseSelectorEventLoop
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_asgi.errors import ClockError
 from pytest_asgi.runner.clock.work import RealWork
 
 if TYPE_CHECKING:
+    import asyncio
     import selectors
     from collections.abc import Callable, Iterable
 
@@ -59,11 +59,10 @@ class VirtualTime:
     ) -> None:
         if not isinstance(loop, BaseSelectorEventLoop):
             raise _wrong_loop(loop)
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.is_virtual = False
         self.reason = ""
-        # asyncio has no public way to any of these.
-        self._loop: Any = loop
+        self._loop = cast("Any", loop)  # asyncio has no public way to much of what is needed
         self._selector: selectors.BaseSelector = self._loop._selector  # noqa: SLF001
         self._work = RealWork(loop, self._selector, find_waits)
         self._offset = 0.0
@@ -190,7 +189,7 @@ def _wrong_loop(loop: asyncio.AbstractEventLoop) -> ClockError:
         fix="Run the tests that use `clock` on that loop:\n\n"
         "    [tool.pytest]\n"
         '    asgi_loop = "asyncio"\n\n'
-        "On Windows: `asgi_loop = \"asyncio:SelectorEventLoop\"`.",
+        'On Windows: `asgi_loop = "asyncio:SelectorEventLoop"`.',
     )
 
 
