@@ -147,11 +147,12 @@ def _is_idle(frame: FrameType) -> bool:
         waiting = waiting.f_back
     if waiting is None:
         return False
-    names = waiting.f_locals
     match _module(waiting), waiting.f_code.co_name:
         case "concurrent.futures.thread", "_worker":
+            names = waiting.f_locals
             return "work_item" not in names and names["work_queue"].qsize() == 0
         case "anyio._backends._asyncio", "run":
+            names = waiting.f_locals
             return "item" not in names and names["self"].queue.qsize() == 0
         case _:
             return False

@@ -7,6 +7,8 @@ Libraries have others that look after something for ever.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
+import gc
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _POOL = ("concurrent.futures.thread", "_worker")
-_ANYIO = ("anyio._backends._asyncio", "run")
+_ALWAYS_AT_WORK = {
+    ("anyio._backends._asyncio", "run"),
+    ("asyncio.unix_events", "_do_waitpid"),  # where the system cannot tell of a child's end
+}
 _WAITING_FOR_THE_LOOP = "pytest_asgi.loop_driver"
 _AIOSQLITE = "aiosqlite"
 
@@ -50,12 +55,12 @@ class ThreadsAtWork:
             if thread == here:
                 continue
             stack = list(_outwards(frame))
-            is_in_pool = any(_is(each, _POOL) and _has_job(each) for each in stack)
+            has_job = _POOL in map(_function, stack[1:])  # else it waits for one
             if _waits_for_others(frame):
-                jobs -= is_in_pool
-            elif is_in_pool or _is_project_at_work(stack):
+                jobs -= has_job
+            elif has_job or _is_at_work(stack):
                 return f"a thread, {_describe(stack)}"
-        if jobs > 0:
+        if jobs > 0 or _is_job_waiting():
             return "a job of an executor"
         return "a statement of aiosqlite" if self._waits_for_aiosqlite() else ""
 
@@ -74,13 +79,14 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _is(frame: FrameType, function: tuple[str, str]) -> bool:
-    return (frame.f_globals.get("__name__"), frame.f_code.co_name) == function
+def _function(frame: FrameType) -> tuple[str, str]:
+    return frame.f_globals.get("__name__", ""), frame.f_code.co_name
 
 
-def _has_job(worker: FrameType) -> bool:
-    names = worker.f_locals
-    return names.get("work_item") is not None or names["work_queue"].qsize() > 0
+def _is_job_waiting() -> bool:
+    """Tell whether a job was given to a pool, and no thread of it has begun with it."""
+    queues = getattr(concurrent.futures.thread, "_threads_queues", {})
+    return any(queue.qsize() > 0 for queue in list(queues.values()))
 
 
 def _waits_for_others(frame: FrameType) -> bool:
@@ -88,18 +94,36 @@ def _waits_for_others(frame: FrameType) -> bool:
 
     One that was woken up but has not had its turn is no longer among those that wait.
     """
-    if frame.f_globals.get("__name__") != "threading":
+    module, function = _function(frame)
+    if module != "threading" or function not in {"wait", "join"}:
         return False
-    names = frame.f_locals
-    if frame.f_code.co_name == "wait" and "waiter" in names:
-        return names.get("timeout") is None and names["waiter"] in names["self"]._waiters  # noqa: SLF001
-    return frame.f_code.co_name == "join" and names.get("timeout") is None
+    names = _variables(frame)
+    if names.get("timeout") is not None:
+        return False
+    if function == "wait" and "waiter" in names:
+        return names["waiter"] in names["self"]._waiters  # noqa: SLF001 - nothing else tells
+    return function == "join"
 
 
-def _is_project_at_work(stack: list[FrameType]) -> bool:
-    if any(_is(frame, _ANYIO) for frame in stack):
+def _variables(frame: FrameType) -> dict[str, Any]:
+    """Return the variables of a frame of another thread.
+
+    Before Python 3.13 that thread must not go on meanwhile, or Python crashes: nothing may be
+    deallocated that could let it. So this is for code whose variables are harmless.
+    """
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return dict(frame.f_locals)
+    finally:
+        if is_enabled:
+            gc.enable()
+
+
+def _is_at_work(stack: list[FrameType]) -> bool:
+    if not _ALWAYS_AT_WORK.isdisjoint(map(_function, stack)):
         return True
-    is_waiting = any(frame.f_globals.get("__name__") == _WAITING_FOR_THE_LOOP for frame in stack)
+    is_waiting = any(_function(frame)[0] == _WAITING_FOR_THE_LOOP for frame in stack)
     return not is_waiting and any(_place(frame).is_users for frame in stack)
 
 
