@@ -19,6 +19,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pytest_asgi.asgi.types import Receive, Scope, Send
+from pytest_asgi.client import waiting
+from pytest_asgi.client.own_loop import UVLOOP
 from pytest_asgi.client.portal import run_coroutine
 from pytest_asgi.client.sync import TestClient
 from pytest_asgi.errors import AppError, AsgiWarning, LifespanError, SettingsError
@@ -451,6 +453,16 @@ def test_the_loop_of_its_own_may_be_chosen(alone: None) -> None:
     assert app.loops[0].get_debug()
 
 
+def test_the_loop_of_its_own_may_be_of_uvloop(alone: None) -> None:
+    uvloop = pytest.importorskip(UVLOOP)
+    app = LoopNoting()
+
+    with TestClient(app, backend_options={"use_uvloop": True}) as client:
+        client.get("/")
+
+    assert isinstance(app.loops[0], uvloop.Loop)
+
+
 # --- mistakes --------------------------------------------------------------------------------
 
 
@@ -467,8 +479,16 @@ def test_an_option_that_there_is_not_is_refused_by_its_name() -> None:
 
 
 def test_an_unknown_option_of_the_backend_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'use_uvloop'"):
+    with pytest.raises(SettingsError, match="'use_curio'"):
+        TestClient(hello, backend_options={"use_curio": True})
+
+
+def test_uvloop_is_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "find_spec", {}.get)
+
+    with pytest.raises(SettingsError, match=f"asks for {UVLOOP}, which is not installed"):
         TestClient(hello, backend_options={"use_uvloop": True})
+    TestClient(hello, backend_options={"use_uvloop": False})
 
 
 def test_what_is_no_app_is_refused() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_asgi.client.end_of_main import watch_the_end
@@ -17,12 +19,15 @@ __tracebackhide__ = True  # a failure ends in the user's line
 
 _T = TypeVar("_T")
 
+# What `use_uvloop` means, as in anyio.
+UVLOOP = "winloop" if sys.platform == "win32" else "uvloop"
+
 
 class OwnLoop:
     """A loop that runs only while somebody waits, in the thread of whoever does.
 
     Args:
-        options: `debug` and `loop_factory`, as in `asyncio.Runner`.
+        options: `debug` and `loop_factory`, as in `asyncio.Runner`; or `use_uvloop`.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -61,7 +66,7 @@ class BackgroundLoop:
     """A loop that a thread runs all the time.
 
     Args:
-        options: `debug` and `loop_factory`, as in `asyncio.Runner`.
+        options: `debug` and `loop_factory`, as in `asyncio.Runner`; or `use_uvloop`.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -98,5 +103,9 @@ class BackgroundLoop:
 
 def _make_runner(options: dict[str, Any]) -> asyncio.Runner:
     # A factory keeps the runner from setting the thread's loop for everybody else.
-    factory = options.get("loop_factory") or asyncio.new_event_loop
-    return asyncio.Runner(debug=options.get("debug"), loop_factory=factory)
+    factory = options.get("loop_factory")
+    if factory is None and options.get("use_uvloop"):
+        factory = import_module(UVLOOP).new_event_loop
+    return asyncio.Runner(
+        debug=options.get("debug"), loop_factory=factory or asyncio.new_event_loop
+    )

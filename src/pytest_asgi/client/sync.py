@@ -71,8 +71,8 @@ class TestClient(httpx2.Client):
         raise_server_exceptions: Raise what the app lets escape, instead of answering 500.
         root_path: Where the app is mounted.
         backend: `"asyncio"`, or `"trio"`: the app then runs on trio, in a thread of its own.
-        backend_options: `debug` and `loop_factory` of a loop that is made only if the test
-            brings none; or what `trio.run` takes.
+        backend_options: `debug`, `loop_factory` and `use_uvloop` of a loop that is made only if
+            the test brings none; or what `trio.run` takes.
         cookies: Cookies of every request.
         headers: Headers of every request.
         follow_redirects: Whether redirects are followed.

@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import weakref
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_asgi.client.own_loop import BackgroundLoop, OwnLoop
+from pytest_asgi.client.own_loop import UVLOOP, BackgroundLoop, OwnLoop
 from pytest_asgi.client.portal import RunCoroutine, run_coroutine
 from pytest_asgi.errors import SettingsError
 
@@ -22,7 +23,7 @@ _T = TypeVar("_T")
 
 # The options of each backend.
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "asyncio": ("debug", "loop_factory"),
+    "asyncio": ("debug", "loop_factory", "use_uvloop"),
     "trio": (
         "clock",
         "instruments",
@@ -39,8 +40,8 @@ class Waiter:
     kept, so that connections which the app holds stay usable from one request to the next.
 
     Args:
-        options: `debug` and `loop_factory` of the loop of its own, as in `asyncio.Runner`; or
-            what `trio.run` takes.
+        options: `debug` and `loop_factory` of the loop of its own, as in `asyncio.Runner`, and
+            `use_uvloop`; or what `trio.run` takes.
         in_thread: Whether to have a loop of its own in any case, and a thread that runs it.
         backend: `"asyncio"`, or `"trio"`, which is always in a thread.
     """
@@ -132,8 +133,11 @@ def _require_known(backend: str, options: dict[str, Any]) -> None:
         raise SettingsError(
             f"backend_options has no {unknown} here.",
             why=f"The app runs on {backend}'s own runner, which knows {known}.",
-            fix="Name the loop by its factory:\n\n"
-            '    backend_options={"loop_factory": uvloop.new_event_loop}'
-            if backend == "asyncio"
-            else f"Leave {unknown} out.",
+            fix=f"Leave {unknown} out.",
+        )
+    if options.get("use_uvloop") and find_spec(UVLOOP) is None:
+        raise SettingsError(
+            f"backend_options asks for {UVLOOP}, which is not installed.",
+            why=f"`use_uvloop` makes a loop of {UVLOOP}'s.",
+            fix=f"Install it:\n\n    pip install {UVLOOP}",
         )
