@@ -121,6 +121,23 @@ def test_the_answer_to_head_may_have_a_body_or_none(body: bytes, length: bytes) 
     assert rules.check({**BODY, "body": body})
 
 
+@pytest.mark.parametrize(
+    ("length", "what"),
+    [
+        (3, "2 bytes longer than its content-length"),
+        (4, "1 byte longer than its content-length"),
+        (6, "1 byte before its content-length"),
+        (7, "2 bytes before its content-length"),
+    ],
+)
+def test_by_how_much_a_body_misses_its_length_is_told(length: int, what: str) -> None:
+    rules = make_rules()
+    rules.check(with_headers((b"content-length", b"%d" % length)))
+
+    with pytest.raises(ProtocolError, match=what):
+        rules.check(BODY)
+
+
 def test_headers_that_can_be_read_once_are_kept_for_the_exchange() -> None:
     def headers() -> Iterator[tuple[bytes, bytes]]:
         yield b"x-a", b"1"

@@ -64,10 +64,11 @@ class ResponseRules(Referee):
             what = "The app sent a body in a response without content."
             self._report("http.body.without-content", what, message)
         elif left < 0:
-            what = f"The app sent a body that is {-left} bytes longer than its content-length."
+            extra = _count_bytes(-left)
+            what = f"The app sent a body that is {extra} longer than its content-length."
             self._report("http.body.too-long", what, message)
         elif left and not message.get("more_body"):
-            what = f"The app ended a body {left} bytes before its content-length."
+            what = f"The app ended a body {_count_bytes(left)} before its content-length."
             self._report("http.body.too-short", what, message)
 
     def _expect_body(self, status: int, length: int) -> None:
@@ -90,3 +91,7 @@ class ResponseRules(Referee):
 def _size(message: Message) -> int:
     body = message.get("body", b"")
     return body.nbytes if isinstance(body, memoryview) else len(body)
+
+
+def _count_bytes(number: int) -> str:
+    return "1 byte" if number == 1 else f"{number} bytes"
