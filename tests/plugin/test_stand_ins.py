@@ -428,11 +428,13 @@ def test_a_fixture_of_another_plugin_is_never_shadowed(world: World, order: str)
 
 SUITE = Path(__file__).with_name("suites") / "starlette_client.py"
 APP = Path(__file__).parents[1] / "apps" / "typical.py"
-ANNOUNCEMENT = "asgi: the TestClient of Starlette and FastAPI is pytest_asgi.TestClient*"
+ANNOUNCEMENT = (
+    "asgi: the TestClient of Starlette and FastAPI is pytest_asgi.TestClient (asgi_compat = {})"
+)
 
 
 @promise("neighbour.test-client")
-@pytest.mark.parametrize("compat", ["on", "testclient"])
+@pytest.mark.parametrize("compat", ["on", "testclient", "testclient-in-thread"])
 def test_a_suite_for_starlettes_client_passes_with_that_one_and_with_ours(
     world: World, compat: str
 ) -> None:
@@ -445,7 +447,42 @@ def test_a_suite_for_starlettes_client_passes_with_that_one_and_with_ours(
     result = world.run()
 
     assert result.parseoutcomes() == {"passed": 34}, result.stdout.str()
-    assert (ANNOUNCEMENT[:-1] in result.stdout.str()) is (compat == "testclient")
+    assert (ANNOUNCEMENT.format(compat) in result.stdout.str()) is (compat != "on")
+
+
+@promise("neighbour.test-client")
+@pytest.mark.parametrize("compat", ["on", "testclient-in-thread"])
+def test_a_suite_that_blocks_its_thread_passes_with_starlettes_client_and_ours_in_a_thread(
+    world: World, compat: str
+) -> None:
+    world.configure(f"asgi_compat = {compat}")
+    world.write(
+        test_blocking="""
+            import asyncio
+            import threading
+            from starlette.applications import Starlette
+            from starlette.responses import Response
+            from starlette.routing import Route
+            from starlette.testclient import TestClient
+
+            is_done = threading.Event()
+
+            async def work():
+                await asyncio.sleep(0)
+                is_done.set()
+
+            async def start(request):
+                request.app.state.work = asyncio.create_task(work())
+                return Response()
+
+            def test_blocking():
+                with TestClient(Starlette(routes=[Route("/", start)])) as client:
+                    client.get("/")
+                    assert is_done.wait(60)
+        """
+    )
+
+    assert world.run().parseoutcomes() == {"passed": 1}
 
 
 WHICH = """

@@ -25,7 +25,7 @@ _STAND_IN = (
 )
 
 _TEST_CLIENT = (
-    "the TestClient of Starlette and FastAPI is pytest_asgi.TestClient (asgi_compat = testclient)"
+    "the TestClient of Starlette and FastAPI is pytest_asgi.TestClient (asgi_compat = %s)"
 )
 
 
@@ -39,8 +39,8 @@ def before_collection(assembly: Assembly) -> list[str]:
         lines.append(_ASIDE)
     if assembly.neighbours.has_loop_factories:
         lines.append(_LOOP_FACTORIES)
-    if settings.compat == "testclient":
-        lines.append(_TEST_CLIENT)
+    if settings.compat.startswith("testclient"):
+        lines.append(_TEST_CLIENT % settings.compat)
     if stand_ins.is_imported():
         assembly.is_stand_in_announced = True
         lines.append(_STAND_IN)

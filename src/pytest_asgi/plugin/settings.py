@@ -33,7 +33,7 @@ class Settings(NamedTuple):
             the context variables that it sets.
         rules: What happens when the app breaks a rule of ASGI: `error`, `strict`, `warn` or `off`.
         compat: Whether stand-ins answer for peers: `on` for one that is not installed,
-            `testclient` for Starlette's `TestClient` as well, or `off`.
+            `testclient` or `testclient-in-thread` for Starlette's `TestClient` as well, or `off`.
         schema: What makes the tables of the test database: words that each name an `alembic.ini`,
             a `.sql` file, or `module:name` of SQLAlchemy metadata or of a function.
         database: The kind of database, or the URL of a server to make test databases on; empty
@@ -135,8 +135,9 @@ _OPTIONS = (
     _Option(
         "compat",
         "whether a stand-in answers `import pytest_asyncio` when it is not installed: on or off;"
-        " testclient: and ours for `from starlette.testclient import TestClient`",
-        values=("on", "off", "testclient"),
+        " testclient: and ours for `from starlette.testclient import TestClient`;"
+        " testclient-in-thread: and the app in another thread",
+        values=("on", "off", "testclient", "testclient-in-thread"),
     ),
     _Option(
         "schema",

@@ -32,8 +32,8 @@ def install(config: pytest.Config) -> None:
     if compat != "off":
         sys.meta_path.append(_Finder())
         config.add_cleanup(_uninstall)
-    if compat == "testclient":
-        client = ClientStandIn()
+    if compat.startswith("testclient"):
+        client = ClientStandIn(in_thread=compat == "testclient-in-thread")
         client.install()
         config.add_cleanup(client.uninstall)
 

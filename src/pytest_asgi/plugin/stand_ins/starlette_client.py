@@ -16,9 +16,14 @@ _NAME = "TestClient"
 
 
 class ClientStandIn:
-    """Gives every module our class that asks for Starlette's, or has got it already."""
+    """Gives every module our class that asks for Starlette's, or has got it already.
 
-    def __init__(self) -> None:
+    Args:
+        in_thread: Whether the clients run their app in a thread of their own.
+    """
+
+    def __init__(self, *, in_thread: bool) -> None:
+        self._in_thread = in_thread
         self._watch = ImportWatch(_MODULE, self._replace)
         self._original: Any = None
         self._ours: Any = None
@@ -34,12 +39,13 @@ class ClientStandIn:
             _exchange(self._ours, self._original)
 
     def _replace(self) -> None:
-        from pytest_asgi.client.sync import TestClient  # noqa: PLC0415 - imports httpx2
+        from pytest_asgi.client import sync, threaded  # noqa: PLC0415 - imports httpx2
 
         original = getattr(sys.modules[_MODULE], _NAME)
-        _require_same_library(original, TestClient)
-        self._original, self._ours = original, TestClient
-        _exchange(original, TestClient)
+        _require_same_library(original, sync.TestClient)
+        self._original = original
+        self._ours = threaded.TestClient if self._in_thread else sync.TestClient
+        _exchange(original, self._ours)
 
 
 def _exchange(old: object, new: object) -> None:
