@@ -75,12 +75,14 @@ class Stuck:
 
     def __init__(self) -> None:
         self.ended: list[str] = []
+        self.is_waiting = trio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await start(send)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
+                self.is_waiting.set()
         finally:
             self.ended.append("torn down")
 
@@ -162,7 +164,13 @@ def test_a_test_that_is_cancelled_cancels_the_app(run: Run) -> None:
     stuck = Stuck()
 
     async def visit() -> None:
-        with trio.move_on_after(0.01):
+        async with trio.open_nursery() as nursery:
+
+            async def cancel() -> None:
+                await stuck.is_waiting.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(cancel)
             async with ours(stuck).stream("GET", "/") as response:
                 await response.aread()
 
