@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pytest_asgi.asgi.types import Message, Receive, Scope, Send
 from pytest_asgi.client.sync import TestClient
 from pytest_asgi.client.sync_portal import Portal
 from tests.apps.lifespans import Recording
@@ -193,6 +194,34 @@ def test_the_block_waits_for_the_tasks_that_are_left() -> None:
 
     assert done == ["work"]
     assert client.portal is None
+
+
+@promise("client.portal")
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_task_may_end_in_any_step_of_the_end_of_the_block(*, in_thread: bool) -> None:
+    done: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_end(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                ends.set()
+            await send(message)
+
+        await Recording()(scope, receive, send_and_end)
+
+    async def work(steps: int) -> None:
+        await ends.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        done.append(steps)
+
+    for steps in range(8):
+        with TestClient(app, in_thread=in_thread) as client:
+            assert client.portal is not None
+            ends = asyncio.Event()
+            client.portal.start_task_soon(work, steps)
+
+    assert done == list(range(8))
 
 
 def test_a_block_that_fails_cancels_the_tasks_that_are_left() -> None:

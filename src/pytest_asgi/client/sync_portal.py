@@ -90,11 +90,12 @@ class Portal:
         raise RuntimeError("The task ended before it called task_status.started().")
 
     async def _finish(self, *, cancel: bool) -> None:
-        tasks = list(self._tasks)
+        tasks = list(self._tasks)  # none, if the last ones have ended since somebody looked
         if cancel:
             for task in tasks:
                 task.cancel()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _call(func: Callable[..., Any], *args: Any) -> Any:
