@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from trio.testing import MockClock
 
 from pytest_asgi.asgi.types import Receive, Scope, Send
 from pytest_asgi.client.client import AsyncClient
@@ -31,9 +32,14 @@ Run: TypeAlias = Callable[[Callable[[], Awaitable[Any]]], Any]
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-@pytest.fixture(params=[trio.run, partial(anyio.run, backend="trio")], ids=["trio", "anyio"])
+@pytest.fixture(params=["trio", "anyio"])
 def run(request: pytest.FixtureRequest) -> Run:
-    start: Run = request.param
+    # Time passes only while every task waits, so no limit is over before that.
+    clock = MockClock(autojump_threshold=0)
+    start: Run = {
+        "trio": partial(trio.run, clock=clock),
+        "anyio": partial(anyio.run, backend="trio", backend_options={"clock": clock}),
+    }[request.param]
 
     async def limited(function: Callable[[], Awaitable[Any]]) -> Any:
         with trio.fail_after(10):
