@@ -371,25 +371,26 @@ CASES = {
     "requests": st.lists(REQUESTS, min_size=1, max_size=3),
     "order": st.permutations(sorted(LOOKS)),
 }
-PATIENT: dict[str, Any] = {
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow],
-}
+# Thousands of them take longer than one test may on a busy machine. Each share has its own random
+# numbers: Hypothesis takes them from the whole name of a test, its parameters included.
+SHARE = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @promise("client.fast-path")
-@settings(max_examples=2000, **PATIENT)
+@pytest.mark.parametrize("share", range(4))
+@SHARE
 @given(**CASES)
 def test_the_async_client_does_what_httpx2s_own_does(
-    runner: asyncio.Runner, options: Any, requests: Any, order: Any
+    share: int, runner: asyncio.Runner, options: Any, requests: Any, order: Any
 ) -> None:
     compare(make_ours, options, requests, order, runner)
 
 
 @promise("client.fast-path")
-@settings(max_examples=1000, **PATIENT)
+@pytest.mark.parametrize("share", range(2))
+@SHARE
 @given(**CASES)
 def test_the_sync_client_does_what_httpx2s_own_does(
-    runner: asyncio.Runner, options: Any, requests: Any, order: Any
+    share: int, runner: asyncio.Runner, options: Any, requests: Any, order: Any
 ) -> None:
     compare(make_sync, options, requests, order, runner)

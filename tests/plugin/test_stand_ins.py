@@ -236,9 +236,9 @@ def test_strict_suites_pass_where_plugins_load_themselves(
     ours = [] if entry_points(group="pytest11", name="asgi") else ["-ppytest_asgi.plugin"]
     options = [*ours, "-Werror", "--strict-markers", "--strict-config"]
 
-    result = world.pytester.runpytest_subprocess(*options, timeout=100)
+    result = world.pytester.runpytest_subprocess(*options, timeout=200)
     blocked = world.pytester.runpytest_subprocess(
-        *options, "-pno:asyncio", "-pno:anyio", timeout=100
+        *options, "-pno:asyncio", "-pno:anyio", timeout=200
     )
 
     result.assert_outcomes(passed=4)

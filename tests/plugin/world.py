@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-_TIMEOUT_SECONDS = 100  # a world that hangs fails its own test, and no other
+_TIMEOUT_SECONDS = 200  # a world that hangs fails its own test, and no other
 
 
 class World:
