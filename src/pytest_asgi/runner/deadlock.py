@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _THREADS_OF_THE_PROCESS = "/proc/self/task"
 
+# Most waits are over before it is worth to look at threads and signals.
+_SOON_SECONDS = 0.05
+
 # For how long nothing must happen while there are other threads: one that has just been given a
 # job looks idle until it has had its turn.
 _QUIET_SECONDS = 0.5
@@ -119,6 +122,8 @@ class _Select:
         # The one file that is watched in any case is the socket by which a loop is woken up.
         if timeout is not None or len(self._selector.get_map()) > 1 or not self._watch.is_on:
             return self._select(timeout)
+        if events := self._select(_SOON_SECONDS):
+            return events
         while True:
             before = _idle_threads()
             events = self._select(_QUIET_SECONDS if before != [] else 0)
