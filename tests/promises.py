@@ -299,6 +299,15 @@ PROMISES = (
         "Whatever connects with sqlite3 or aiosqlite gets a private database; no file is made.",
     ),
     Promise(
+        "database.django",
+        "Django's ORM uses the private database, in synchronous and asynchronous views and in"
+        " threads.",
+    ),
+    Promise(
+        "database.pytest-django",
+        "Where pytest-django is, Django's databases are its own, and no driver refuses them.",
+    ),
+    Promise(
         "database.sqlite-restored",
         "A SQLite database is put back whatever was written, committed or left open, also in WAL"
         " mode and in memory.",

@@ -233,3 +233,13 @@ def heard_by(listen: Listener) -> Generator[None]:
         yield
     finally:
         listener.reset(token)
+
+
+@contextmanager
+def unheard() -> Generator[None]:
+    """Let nobody hear what happens in the context of the block."""
+    token = listener.set(None)
+    try:
+        yield
+    finally:
+        listener.reset(token)

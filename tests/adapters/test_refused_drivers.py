@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -287,6 +288,23 @@ def test_what_is_allowed_is_reached(
     redirect.allowed = (call.url,)
 
     call()
+
+    assert _has_been_reached(listening)
+
+
+@promise("database.pytest-django")
+def test_django_reaches_it_where_pytest_django_is(
+    redirect: Redirect, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    django: dict[str, Any] = {"__name__": "django.db.backends.postgresql.base"}
+    connect = "import psycopg2\ndef connect():\n    psycopg2.connect('host=db.example.com')"
+    exec(connect, django)  # a function of Django's, as far as frames can tell
+    monkeypatch.delitem(sys.modules, "pytest_django", raising=False)
+    with pytest.raises(DatabaseRefusedError):
+        django["connect"]()
+
+    monkeypatch.setitem(sys.modules, "pytest_django", ModuleType("pytest_django"))
+    django["connect"]()
 
     assert _has_been_reached(listening)
 

@@ -29,7 +29,7 @@ def test_every_variant_of_the_page_passes(options: list[str], tmp_path: Path) ->
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
 
     run = subprocess.run(
-        [sys.executable, "-mpytest", "-q", "-pno:cacheprovider", *options],
+        [sys.executable, "-mpytest", "-q", "-pno:cacheprovider", "-pno:django", *options],
         cwd=folder,
         env=environment,
         capture_output=True,

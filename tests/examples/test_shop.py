@@ -18,7 +18,7 @@ def test_what_fails_on_purpose_shows_what_was_written() -> None:
 
     run = subprocess.run(
         [
-            *(sys.executable, "-mpytest", "tests/fails_on_purpose.py"),
+            *(sys.executable, "-mpytest", "-pno:django", "tests/fails_on_purpose.py"),
             *("--sqlite", "-q", "--tb=short", "-pno:cacheprovider"),
         ],
         cwd=SHOP,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiosqlite
 
+from pytest_asgi.adapters.askers import find_asker, remember_asker
 from pytest_asgi.adapters.replacements import Replacements
-from pytest_asgi.adapters.sqlite.askers import find_asker, remember_asker
 from pytest_asgi.database.statements import is_recording, place_of_caller, sent_from
 
 if TYPE_CHECKING:

@@ -131,7 +131,7 @@ def may_be_main(target: Target) -> bool:
 
 
 def targets_of_engines() -> Iterator[Target]:
-    """Yield the databases of the SQLAlchemy engines that there are, and of MongoDB's clients."""
+    """Yield what SQLAlchemy's engines, Django's settings and MongoDB's clients name."""
     if "sqlalchemy" in sys.modules:
         from pytest_asgi.adapters.sqlalchemy_engines import find_engines
 
@@ -139,6 +139,10 @@ def targets_of_engines() -> Iterator[Target]:
             target = _target_of_url(engine.url)
             if target is not None:
                 yield target
+    if "django" in sys.modules:
+        from pytest_asgi.adapters.django_settings import targets_of_settings
+
+        yield from targets_of_settings()
     if "pymongo" in sys.modules:
         from pytest_asgi.adapters.mongo.clients import targets_of_clients
 

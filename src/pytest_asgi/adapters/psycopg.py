@@ -23,6 +23,7 @@ from psycopg._server_cursor_base import ServerCursorMixin
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import Composable
 
+from pytest_asgi.adapters.askers import find_asker, is_left_to_pytest_django
 from pytest_asgi.adapters.connecting import await_store, find_store, register
 from pytest_asgi.adapters.postgresql_hosts import target_of_hosts
 from pytest_asgi.adapters.replacements import Replacements
@@ -140,6 +141,8 @@ class _Psycopg:
         def get_parameters(kind: Any, *args: Any, **options: Any) -> Parameters:
             parameters = original(kind, *args, **options)
             target, kept = _read(parameters)
+            if is_left_to_pytest_django(find_asker()):
+                return _decide(target, None, kept)
             return _decide(target, find_store(self._redirect, target), kept)
 
         return get_parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors, sql
 
+from pytest_asgi import events
 from pytest_asgi.adapters.postgres.binaries import find_binaries
 from pytest_asgi.adapters.postgres.cluster import SUPERUSER, socket_folder, start_cluster
 from pytest_asgi.adapters.postgres.connection import Connection, Place
@@ -108,7 +109,8 @@ class PostgresOpener:
         store = PostgresStore(target, template, template.name)
         try:
             if build is not None:
-                build(store)
+                with events.unheard():  # these statements are not the test's that needs it first
+                    build(store)
             install_tracking(databases, template.name)
         except BaseException:
             databases.drop(template.name)

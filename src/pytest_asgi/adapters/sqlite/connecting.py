@@ -12,11 +12,11 @@ import sqlite3
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_asgi.adapters.askers import asks_for_another_thread, find_asker
 from pytest_asgi.adapters.connecting import find_store
 from pytest_asgi.adapters.replacements import Replacements
 from pytest_asgi.adapters.sqlite import guard
 from pytest_asgi.adapters.sqlite.addresses import lead_to, read_address
-from pytest_asgi.adapters.sqlite.askers import asks_for_another_thread, find_asker
 from pytest_asgi.adapters.sqlite.attaching import Attaching
 from pytest_asgi.adapters.sqlite.connections import AppConnection, Handle, Lead
 from pytest_asgi.adapters.sqlite.exemptions import is_left_alone, is_of_a_tool

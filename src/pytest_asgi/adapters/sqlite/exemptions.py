@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_asgi.adapters.askers import is_left_to_pytest_django
 from pytest_asgi.adapters.sqlite.places import is_own
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def is_left_alone(redirect: Redirect, name: str, asker: str) -> bool:
 
 def is_of_a_tool(name: str, asker: str) -> bool:
     """Tell whether a database belongs to something that tests are run with."""
-    return asker in _TOOLS or _is_named_by_a_tool(name) or _is_left_to_django(asker)
+    return asker in _TOOLS or _is_named_by_a_tool(name) or is_left_to_pytest_django(asker)
 
 
 def _is_of_a_test(redirect: Redirect, name: str, asker: str) -> bool:
@@ -63,11 +63,6 @@ def _is_of_a_test(redirect: Redirect, name: str, asker: str) -> bool:
 
 def _has_content(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
-
-
-def _is_left_to_django(asker: str) -> bool:
-    # pytest-django makes, guards and empties a database of its own, and looks for its file.
-    return asker == "django" and "pytest_django" in sys.modules
 
 
 def _is_named_by_a_tool(name: str) -> bool:

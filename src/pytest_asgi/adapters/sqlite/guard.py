@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pytest_asgi.adapters.askers import find_asker
 from pytest_asgi.adapters.sqlite.addresses import read_address
-from pytest_asgi.adapters.sqlite.askers import find_asker
 from pytest_asgi.adapters.sqlite.exemptions import is_left_alone
 from pytest_asgi.database.connections import describe
 from pytest_asgi.database.statements import place_of_caller

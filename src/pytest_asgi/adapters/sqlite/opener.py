@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_asgi import events
 from pytest_asgi.adapters.sqlite.memory import MemoryStore
 from pytest_asgi.adapters.sqlite.places import Places, is_in_memory
 from pytest_asgi.adapters.sqlite.store import SqliteStore
@@ -47,7 +48,8 @@ class SqliteOpener:
         store = kind(target, self._places, content)
         if build is not None and not content:
             try:
-                build(store)
+                with events.unheard():  # these statements are not the test's that needs it first
+                    build(store)
             except BaseException:
                 store.close()
                 raise

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
-# Between the one who asks and `sqlite3.connect`.
-_DRIVERS = frozenset({"aiosqlite", "pytest_asgi", "sqlite3"})
+# Between the one who asks and what connects.
+_DRIVERS = frozenset(
+    {"MySQLdb", "aiosqlite", "oracledb", "psycopg", "psycopg2", "pytest_asgi", "sqlite3"}
+)
 
-_asker: ContextVar[str | None] = ContextVar("pytest_asgi_sqlite_asker", default=None)
+_asker: ContextVar[str | None] = ContextVar("pytest_asgi_asker", default=None)
 
 
 def find_asker() -> str:
@@ -32,6 +34,11 @@ def remember_asker(asker: str) -> None:
 def asks_for_another_thread() -> bool:
     """Tell whether the calling thread opens the connection for another one."""
     return _asker.get() is not None
+
+
+def is_left_to_pytest_django(asker: str) -> bool:
+    """Tell whether a database is Django's, and pytest-django makes, guards and empties it."""
+    return asker == "django" and "pytest_django" in sys.modules
 
 
 def _package_of_caller() -> str:
