@@ -22,6 +22,7 @@ from benchmarks import (
     isolation,
     overhead,
     request,
+    scale,
     startup,
 )
 from benchmarks.machine import describe_machine, list_versions
@@ -49,6 +50,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "isolation": isolation,
     "database_suite": database_suite,
     "concurrency": concurrency,
+    "scale": scale,
 }
 
 
