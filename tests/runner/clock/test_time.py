@@ -8,6 +8,7 @@ from time import perf_counter
 
 import anyio
 import pytest
+import trio
 
 from pytest_asgi import Clock, ClockError, SyncClock
 from tests.promises import promise
@@ -162,6 +163,8 @@ async def test_another_loop_has_another_time(clock: Clock) -> None:
 
     with pytest.raises(ClockError, match="where the time is another one"):
         await asyncio.to_thread(advance_elsewhere)
+    with pytest.raises(ClockError, match="where the time is another one"):
+        await asyncio.to_thread(trio.run, clock.advance, 1)
 
 
 def test_a_synchronous_test_has_it_without_await(clock: SyncClock) -> None:

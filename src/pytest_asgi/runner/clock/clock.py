@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
+from asyncio import _get_running_loop
 from typing import TYPE_CHECKING, Any
 
 from pytest_asgi.errors import ClockError
@@ -47,7 +47,7 @@ class Clock:
         """
         if not 0 <= seconds < math.inf:
             raise _impossible(seconds)
-        if asyncio.get_running_loop() is not self._time.loop or not self._time.is_virtual:
+        if _get_running_loop() is not self._time.loop or not self._time.is_virtual:
             raise _elsewhere()
         await self._time.reach(seconds)
 
