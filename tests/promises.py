@@ -81,7 +81,7 @@ PROMISES = (
     Promise(
         "neighbour.pytest-asyncio", "With pytest-asyncio installed each test runs once, here."
     ),
-    Promise("neighbour.anyio", "anyio's plugin runs the tests that want another backend."),
+    Promise("neighbour.anyio", "anyio's plugin runs the tests that want a loop of their own."),
     Promise("neighbour.anyio-backend", "`anyio_backend` stays a usable fixture in both worlds."),
     Promise(
         "neighbour.timeout",
@@ -100,6 +100,21 @@ PROMISES = (
     Promise(
         "neighbour.no-shadow", "A fixture of the project's or another plugin's is never shadowed."
     ),
+    # --- trio --------------------------------------------------------------------------------
+    Promise("trio.choice", "A setting, a mark or `anyio_backend` says which tests run on trio."),
+    Promise("trio.task", "There too a test and its fixtures are one task and one context."),
+    Promise("trio.scopes", "Nurseries and cancel scopes can be held across `yield`."),
+    Promise("trio.crash", "A crash in a fixture's nursery cancels the test and is the cause."),
+    Promise("trio.wider", "A fixture of a wider scope has one task, for each backend its own."),
+    Promise(
+        "trio.mixing", "A fixture that lives elsewhere than the test runs is refused by name."
+    ),
+    Promise("trio.fixtures", "`nursery`, `autojump_clock` and `mock_clock` are there."),
+    Promise("trio.client", "The clients work in tests on trio, and the lifespan runs there."),
+    Promise("trio.sync", "Sync code in such a test may call `trio.run` and `asyncio.run`."),
+    Promise("trio.interrupt", "Ctrl-C there ends the test; every tear-down runs once."),
+    Promise("trio.hang", "The time limit ends a test there, and says where it waits."),
+    Promise("trio.optional", "trio is imported when a test runs on it; missing, it is named."),
     # --- settings ----------------------------------------------------------------------------
     Promise(
         "settings.invalid", "A wrong option value is refused, naming option and valid values."

@@ -243,7 +243,7 @@ def test_the_options_are_those_of_trio() -> None:
 
 
 def test_without_trio_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "pytest_asgi.adapters.trio", raising=False)
+    monkeypatch.delitem(sys.modules, "pytest_asgi.adapters.trio.thread", raising=False)
     monkeypatch.setitem(sys.modules, "trio", None)
 
     with pytest.raises(MissingExtraError, match="'trio'") as missing:
@@ -251,4 +251,4 @@ def test_without_trio_the_error_says_what_to_install(monkeypatch: pytest.MonkeyP
 
     assert "pip install trio anyio" in missing.value.fix
     monkeypatch.undo()
-    import_module("pytest_asgi.adapters.trio")
+    import_module("pytest_asgi.adapters.trio.thread")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest_asgi
 from pytest_asgi import errors
 from pytest_asgi.asgi.rules import TABLES
-from pytest_asgi.plugin import fixtures, hookspecs, settings
+from pytest_asgi.plugin import fixtures, hookspecs, settings, trio_fixtures
 from pytest_asgi.plugin.stand_ins import fixtures as stand_in_fixtures
 from tests.docs.blocks import ROOT
 from tests.promises import PROMISES
@@ -39,6 +39,7 @@ _AREAS = {
     "interrupt": "Interrupts",
     "sync": "Synchronous code",
     "neighbour": "Neighbours",
+    "trio": "trio",
     "settings": "Settings",
     "client": "The client",
     "hang": "Tests that hang",
@@ -97,6 +98,10 @@ def _options() -> Iterator[str]:
 
 def _fixtures_for_tests() -> Iterator[str]:
     return _fixture_table(fixtures)
+
+
+def _fixtures_of_trio() -> Iterator[str]:
+    return _fixture_table(trio_fixtures)
 
 
 def _fixtures_of_peers() -> Iterator[str]:
@@ -193,6 +198,7 @@ def _row(*cells: str) -> str:
 _MAKERS: dict[str, Callable[..., Iterator[str]]] = {
     "options": _options,
     "fixtures": _fixtures_for_tests,
+    "fixtures-of-trio": _fixtures_of_trio,
     "fixtures-of-peers": _fixtures_of_peers,
     "hooks": _hooks,
     "attributes": _attributes,

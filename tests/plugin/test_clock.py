@@ -256,12 +256,14 @@ def test_a_loop_that_shows_nothing_is_refused(world: World) -> None:
     )
 
 
-def test_a_test_of_another_runner_is_refused(world: World) -> None:
+def test_a_test_on_trio_or_of_another_runner_is_refused(world: World) -> None:
     world.write(
         test_a="""
             import pytest
 
-            @pytest.mark.parametrize("anyio_backend", ["trio"])
+            UVLOOP = ("asyncio", {"use_uvloop": True})
+
+            @pytest.mark.parametrize("anyio_backend", ["trio", UVLOOP], ids=["trio", "uvloop"])
             @pytest.mark.anyio
             async def test_a(anyio_backend, clock):
                 pass
@@ -270,8 +272,15 @@ def test_a_test_of_another_runner_is_refused(world: World) -> None:
 
     result = world.run(plugins=("anyio.pytest_plugin",))
 
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*ClockError: The clock does not control the time of test_a*"])
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ClockError: The clock does not control the time of test_a[[]trio]*",
+            "*autojump_clock*",
+            "*ClockError: The clock does not control the time of test_a[[]uvloop]*",
+            "*Another plugin runs this test*",
+        ]
+    )
 
 
 @pytest.mark.skipif(

@@ -128,7 +128,7 @@ def test_with_pytest_asyncio_each_test_runs_once_and_here(
 @pytest.mark.parametrize(
     ("asyncio_mode", "anyio_mode"), [("strict", "auto"), ("auto", "strict"), ("auto", "auto")]
 )
-def test_with_both_plugins_only_the_other_backend_goes_to_anyio(
+def test_with_both_plugins_both_backends_run_here(
     world: World, asyncio_mode: str, anyio_mode: str
 ) -> None:
     world.configure(f"asyncio_mode = {asyncio_mode}\nanyio_mode = {anyio_mode}")
@@ -142,11 +142,11 @@ def test_with_both_plugins_only_the_other_backend_goes_to_anyio(
     assert who_ran(world, "asyncio") == ["anyio", "number", "unmarked"]
     assert who_ran(world, "trio") == on_trio
     result.stdout.fnmatch_lines(["asgi: pytest-asyncio is installed and stands aside: *"])
-    result.stdout.fnmatch_lines([f"asgi: {tests_on_trio} test* run by anyio's plugin"])
+    result.stdout.fnmatch_lines([f"asgi: {tests_on_trio} test* on trio"])
 
 
 @promise("neighbour.anyio", "run.anyio-mark")
-def test_anyio_runs_the_trio_half_with_its_async_fixtures(world: World) -> None:
+def test_beside_anyios_plugin_the_trio_half_runs_with_its_async_fixtures(world: World) -> None:
     world.write(
         diary=DIARY,
         test_a="""
@@ -254,7 +254,7 @@ def test_an_overridden_backend_that_is_asyncio_runs_on_the_one_loop(
 
 
 @promise("neighbour.anyio", "neighbour.anyio-backend")
-def test_an_overridden_backend_that_is_another_one_goes_to_anyio(world: World) -> None:
+def test_an_overridden_backend_is_where_the_test_runs(world: World) -> None:
     world.write(
         diary=DIARY,
         test_a="""
@@ -352,14 +352,14 @@ def test_in_an_asyncio_suite_anyio_backend_is_an_ordinary_fixture(
 
 
 @promise("neighbour.anyio", "neighbour.anyio-backend")
-def test_without_anyios_plugin_another_backend_is_refused_by_name(world: World) -> None:
+def test_without_anyios_plugin_a_loop_of_its_own_is_refused_by_name(world: World) -> None:
     world.write(
         test_a="""
             import pytest
 
             pytestmark = pytest.mark.anyio
 
-            @pytest.fixture(params=["asyncio", "trio"])
+            @pytest.fixture(params=["asyncio", ("asyncio", {"use_uvloop": True})])
             def anyio_backend(request):
                 return request.param
 
@@ -374,7 +374,7 @@ def test_without_anyios_plugin_another_backend_is_refused_by_name(world: World) 
     result = world.run("-pno:anyio", "--strict-markers")
 
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(["*test_each*asks for the backend 'trio'*", "*-p no:anyio*"])
+    result.stdout.fnmatch_lines(["*test_each*asks for the backend *use_uvloop*", "*-p no:anyio*"])
 
 
 @promise("neighbour.anyio")
@@ -404,25 +404,6 @@ def test_tests_marked_trio_are_run_by_pytest_trio(world: World) -> None:
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["asgi: 1 test marked trio is run by pytest-trio"])
     assert who_ran(world, "asyncio") == who_ran(world, "trio") == ["number", "test"]
-
-
-@promise("neighbour.anyio")
-def test_a_trio_test_without_pytest_trio_is_refused_by_name(world: World) -> None:
-    world.write(
-        test_a="""
-            import pytest
-
-            @pytest.mark.trio
-            async def test_on_trio(): pass
-
-            async def test_unmarked(): pass
-        """,
-    )
-
-    result = world.run("--strict-markers")
-
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*test_on_trio*trio*", "*pytest-trio*"])
 
 
 @promise("neighbour.timeout")

@@ -8,8 +8,8 @@ from tests.plugin.world import World
 from tests.promises import promise
 
 INVALID = [
-    ("loop", "twisted", "asyncio, uvloop, MODULE:NAME"),
-    ("loop", "uvloop:", "asyncio, uvloop, MODULE:NAME"),
+    ("loop", "twisted", "asyncio, uvloop, trio, MODULE:NAME"),
+    ("loop", "uvloop:", "asyncio, uvloop, trio, MODULE:NAME"),
     ("lifespan", "maybe", "on, off, variables"),
     ("lifespan", "", "on, off, variables"),
     ("lifespan", "ON", "on, off, variables"),

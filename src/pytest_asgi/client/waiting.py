@@ -55,7 +55,7 @@ class Waiter:
         self._make_loop: Any = BackgroundLoop if in_thread else OwnLoop
         if backend == "trio":
             # Imported on demand: most environments have no trio.
-            self._make_loop = import_module("pytest_asgi.adapters.trio").TrioLoop
+            self._make_loop = import_module("pytest_asgi.adapters.trio.thread").TrioLoop
         self._is_own = in_thread or backend == "trio"
         self._given = run_coroutine.get()
         self._pinned: RunCoroutine | None = None

@@ -66,7 +66,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # In the context that every test inherits: `TestClient` finds the session's loop through the
     # first, and every client the settings of the rules and what it asks about frameworks.
     assembly = session.config.stash[ASSEMBLY]
-    _set_for_session(session, run_coroutine, assembly.run_coroutine)
+    _set_for_session(session, run_coroutine, assembly.run_for_client)
     _set_for_session(session, declares_lifespan, has_lifespan)
     _set_for_session(session, rules_mode, assembly.settings.rules)
     assembly.stay_at_home()

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.plugin import app_loading, discovery
+from pytest_asgi.plugin import app_loading, discovery, pytest_private
 from pytest_asgi.plugin.asynchronous import AsyncFixtures
 from pytest_asgi.plugin.databases import Databases
 from pytest_asgi.plugin.neighbours import Neighbours
 from pytest_asgi.plugin.overrides import Overrides
 from pytest_asgi.plugin.queries import QueryWatch
 from pytest_asgi.plugin.settings import Settings, read_settings
+from pytest_asgi.plugin.trio.choice import TrioChoice, is_trio, options_of
+from pytest_asgi.plugin.trio.homes import Homes
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
     from pytest_asgi.database.redirect import Redirect
     from pytest_asgi.plugin.leaks import Leaks
     from pytest_asgi.plugin.lifespans import Lifespans
+    from pytest_asgi.plugin.trio.waiting import TrioWaiting
     from pytest_asgi.plugin.waiting import Waiting
     from pytest_asgi.runner.loop import SessionLoop
     from pytest_asgi.runner.waiters import Waiter
+    from pytest_asgi.runner.watched_loop import WatchedLoop
 
 
 __tracebackhide__ = True  # a failure ends in the user's line
@@ -44,6 +48,8 @@ class Assembly:
     Attributes:
         settings: What the project has set.
         neighbours: Other plugins that run async tests.
+        trio_choice: Which tests run on trio.
+        homes: Where async fixtures of wider scopes live.
         async_fixtures: Which fixtures are asynchronous.
         overrides: What tests and fixtures set in `dependency_overrides`.
         databases: The private databases that stand in for the app's.
@@ -53,6 +59,8 @@ class Assembly:
     def __init__(self, config: pytest.Config, redirect: Redirect) -> None:
         self.settings: Settings = read_settings(config)
         self.neighbours = Neighbours(config)
+        self.trio_choice = TrioChoice(self.settings, self.neighbours)
+        self.homes = Homes(lambda: self.home)
         self.async_fixtures = AsyncFixtures()
         self.overrides = Overrides()
         self.databases = Databases(self, config.rootpath, redirect)
@@ -73,12 +81,53 @@ class Assembly:
 
         return make_waiting(self._config, self.settings, self._thread, self._context)
 
+    @cached_property
+    def trio(self) -> TrioWaiting:
+        """The way to wait on trio."""
+        from pytest_asgi.plugin.trio.making import make_trio_waiting  # noqa: PLC0415
+
+        trio = make_trio_waiting(self.waiting.loop.shared_context)
+        self._config.pluginmanager.register(self.homes, "asgi-homes")
+        return trio
+
+    @property
+    def has_trio(self) -> bool:
+        """Whether any test has run on trio."""
+        return "trio" in self.__dict__
+
+    @property
+    def home(self) -> object:
+        """What the objects belong to that the running test makes."""
+        return self.trio.waiter.run if self.is_on_trio else self.waiting.home
+
+    @property
+    def is_on_trio(self) -> bool:
+        """Whether a test is running on trio."""
+        return self.has_trio and self.trio.is_in_test
+
+    def waiting_for(self, item: pytest.Function) -> Waiting | TrioWaiting:
+        """Return the way to wait for what a running test and its fixtures do."""
+        if self.is_on_trio:
+            return self.trio
+        if self.trio_choice.is_late(item):
+            backend = pytest_private.request_of(item).getfixturevalue("anyio_backend")
+            if is_trio(backend):
+                self.trio.begin_test(item, **options_of(item, backend))
+                return self.trio
+        return self.waiting
+
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Wait for `coroutine` in synchronous code."""
         if not self._has_waited:
             with self._making:  # several threads of a test may come first
                 self.waiting  # noqa: B018 - made by asking for it
         return self.waiting.for_client(coroutine)
+
+    def run_for_client(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for what a synchronous client does, where the running test does."""
+        return (
+            self.trio.for_client(coroutine) if self.is_on_trio else self.run_coroutine(coroutine)
+        )
 
     def run_in_shared_context(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Wait for `coroutine` in synchronous code; what it makes outlives the running test."""
@@ -90,7 +139,7 @@ class Assembly:
         from pytest_asgi.plugin.lifespans import Lifespans  # noqa: PLC0415 - imports asyncio
 
         living_with = [self.overrides.living_with, self.databases.living_with]
-        return Lifespans(self.waiting, [*living_with, self._beginning_for])
+        return Lifespans([*living_with, self._beginning_for])
 
     @cached_property
     def leaks(self) -> Leaks:
@@ -104,9 +153,17 @@ class Assembly:
     def _beginning_for(self, fixture: pytest.FixtureDef[Any]) -> AbstractContextManager[None]:
         return self.leaks.living_with(fixture) if "leaks" in self.__dict__ else nullcontext()
 
-    def start_app(self, app: Any, fixture: pytest.FixtureDef[Any]) -> dict[str, Any]:
-        """Start the lifespan of `app`, which `fixture` gave, unless it runs; return its state."""
-        return self.lifespans.start(app, fixture)
+    def start_app(
+        self, app: Any, fixture: pytest.FixtureDef[Any], item: pytest.Function
+    ) -> dict[str, Any]:
+        """Start the lifespan of an app where a test runs, unless it does; return its state.
+
+        Args:
+            app: The app.
+            fixture: What gave it.
+            item: The test.
+        """
+        return self.lifespans.start(app, fixture, self.waiting_for(item).shared)
 
     @cached_property
     def found_app(self) -> discovery.FoundApp | None:
@@ -128,8 +185,7 @@ class Assembly:
 
     def _wait_for_app(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         # The app outlives the test that happens to come first.
-        in_shared_context = self.waiting.loop.in_shared_context(coroutine)
-        return self.waiting.for_fixture(in_shared_context, "asgi_app")
+        return self.waiting.for_shared(coroutine, "asgi_app")
 
     @property
     def made_loop(self) -> AbstractEventLoop | None:
@@ -143,13 +199,26 @@ class Assembly:
         return self.waiting.loop if self._has_waited and self.waiting.loop.is_made else None
 
     @property
+    def watched_loop(self) -> WatchedLoop | None:
+        """What the running test waits on, if anything has needed it yet."""
+        watched = self.trio.watched if self.has_trio else None
+        if watched is not None:
+            return watched
+        from pytest_asgi.runner.watched_loop import WatchedSessionLoop  # noqa: PLC0415 - asyncio
+
+        session_loop = self.session_loop
+        return None if session_loop is None else WatchedSessionLoop(session_loop)
+
+    @property
     def is_in_test(self) -> bool:
         """Whether the calling code runs in the task of a test."""
-        return self._has_waited and self.waiting.is_in_test
+        return self._has_waited and (self.is_on_trio or self.waiting.is_in_test)
 
     @property
     def waiter(self) -> Waiter | None:
         """The test in whose task the calling code runs, if it does in any."""
+        if self.is_on_trio:
+            return self.trio.waiter
         return self.waiting.loop.waiter if self.is_in_test else None
 
     def synchronous(self) -> AbstractContextManager[None]:
@@ -171,7 +240,9 @@ class Assembly:
         return failures + self.waiting.rest_of_background() if is_last else failures
 
     def close(self) -> None:
-        """Close the loop if there is one."""
+        """Close the loop if there is one, and end what runs on trio."""
+        if self.has_trio:
+            self.trio.close()
         if self._has_waited:
             self.waiting.loop.close()
 

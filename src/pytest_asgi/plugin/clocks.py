@@ -30,8 +30,12 @@ def running_clock(assembly: Assembly, item: pytest.Item) -> Generator[Clock | Sy
     Raises:
         ClockError: The test is run on another loop, or that loop does not allow it.
     """
-    if isinstance(item, pytest.Function) and assembly.neighbours.keeps(item):
-        raise _another_runner(item)
+    if isinstance(item, pytest.Function):
+        if assembly.neighbours.keeps(item):
+            raise _another_runner(item)
+        assembly.waiting_for(item)  # its `anyio_backend` may be known only now
+        if assembly.is_on_trio:
+            raise _on_trio(item)
     time, wall_time = assembly.waiting.loop.virtual_time, WallTime()
     if not wall_time.is_movable:
         item.add_report_section("setup", "clock", _REAL_WALL_TIME)
@@ -50,4 +54,12 @@ def _another_runner(item: pytest.Item) -> ClockError:
         why="Another plugin runs this test, on a loop of its own: anyio's or pytest-trio.",
         fix="Use that one's clock, such as `trio.testing.MockClock`; or let the test run on the"
         " session's loop.",
+    )
+
+
+def _on_trio(item: pytest.Item) -> ClockError:
+    return ClockError(
+        f"The clock does not control the time of {item.name}.",
+        why="The test runs on trio, whose time is not that of the session's loop.",
+        fix="Take the fixture `autojump_clock` or `mock_clock`, which are trio's own clocks.",
     )

@@ -48,8 +48,10 @@ class Project(LoopOwner, Protocol):
     def load_app(self) -> Any:
         """Return the project's app."""
 
-    def start_app(self, app: Any, fixture: pytest.FixtureDef[Any]) -> object:
-        """Start the lifespan of `app`, which `fixture` gave, unless it runs."""
+    def start_app(
+        self, app: Any, fixture: pytest.FixtureDef[Any], item: pytest.Function
+    ) -> object:
+        """Start the lifespan of `app`, which `fixture` gave, where a test runs."""
 
     def run_in_shared_context(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Wait for `coroutine` in synchronous code; what it makes outlives the running test."""
@@ -247,7 +249,7 @@ class Databases:
             return
         request = pytest_private.request_of(item)
         app = request.getfixturevalue("app")
-        self._project.start_app(app, pytest_private.active_fixture(request, "app"))
+        self._project.start_app(app, pytest_private.active_fixture(request, "app"), item)
 
     # --- stores ---------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ def loop_factory(
     Raises:
         pytest.UsageError: `asgi_loop` names something that is not there.
     """
-    if settings.loop == "asyncio":
+    if settings.loop in {"asyncio", "trio"}:
         chosen: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     else:
         path = "uvloop:new_event_loop" if settings.loop == "uvloop" else settings.loop

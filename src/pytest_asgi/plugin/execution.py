@@ -24,11 +24,11 @@ from pytest_asgi.plugin.hooks import remaining_implementations
 from pytest_asgi.plugin.neighbours import can_run
 from pytest_asgi.plugin.settings import settings_of_test
 from pytest_asgi.plugin.tracebacks import hides_our_frames
+from pytest_asgi.plugin.trio.choice import options_of, parameters_of
 from pytest_asgi.plugin.verdict import (
     add_background,
     generator_test,
     no_runner,
-    no_trio_runner,
     raise_together,
 )
 
@@ -59,7 +59,7 @@ class Execution:
         if not self._needs_loop(item):
             return None
         run = remaining_implementations(item.config.hook.pytest_runtest_protocol, self)
-        loop = self._assembly.waiting.loop
+        assembly = self._assembly
 
         def protocol() -> object:
             try:
@@ -71,7 +71,17 @@ class Execution:
                 add_background(error, [each for each in errors if isinstance(each, Exception)])
                 raise
 
-        return loop.run_test(protocol, context=loop.shared_context.copy(), name=item.nodeid)
+        assert isinstance(item, pytest.Function)
+        is_trio = assembly.trio_choice.of(item)
+        if is_trio:
+            options = options_of(item, parameters_of(item).get("anyio_backend", "trio"))
+            return assembly.trio.run_test(protocol, item, **options)
+        loop = assembly.waiting.loop
+        try:
+            return loop.run_test(protocol, context=loop.shared_context.copy(), name=item.nodeid)
+        finally:
+            if is_trio is None and assembly.is_on_trio:
+                assembly.trio.end_test()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
@@ -84,7 +94,8 @@ class Execution:
             self._make_hypothesis_wait(pyfuncitem)
             return None
         arguments = pytest_private.test_arguments(pyfuncitem)
-        result = self._assembly.waiting.for_test(pyfuncitem.obj(**arguments), pyfuncitem)
+        waiting = self._assembly.waiting_for(pyfuncitem)
+        result = waiting.for_test(pyfuncitem.obj(**arguments), pyfuncitem)
         if result is not None:
             _report_result(pyfuncitem, result)
         return True
@@ -139,8 +150,6 @@ class Execution:
     def _is_for_another(self, item: pytest.Function) -> bool:
         if self._neighbours.keeps(item):
             return True
-        if "trio" in item.keywords and item.get_closest_marker("trio") is not None:
-            raise no_trio_runner(item.name)
         backend = item.funcargs.get("anyio_backend", "asyncio")
         if self._neighbours.is_for_anyio(item, backend):
             return True
@@ -154,7 +163,7 @@ class Execution:
 
         @wraps(inner)
         def wait_for_example(*args: Any, **kwargs: Any) -> object:
-            return self._assembly.waiting.for_test(inner(*args, **kwargs), item)
+            return self._assembly.waiting_for(item).for_test(inner(*args, **kwargs), item)
 
         item.obj.hypothesis.inner_test = wait_for_example
 

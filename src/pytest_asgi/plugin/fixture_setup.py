@@ -22,7 +22,10 @@ from pytest_asgi.plugin.verdict import dead_fixture
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from pytest_asgi.adapters.trio.host import TrioHost
     from pytest_asgi.plugin.assembly import Assembly
+    from pytest_asgi.plugin.trio.waiting import SharedWaiting, TrioWaiting
+    from pytest_asgi.plugin.waiting import Waiting
     from pytest_asgi.runner.contexts import Visit
     from pytest_asgi.runner.guests import Guest
     from pytest_asgi.runner.host import Host
@@ -40,7 +43,7 @@ class FixtureSetup:
         self._assembly = assembly
         self._running: dict[pytest.Item, Waiter | None] = {}
         self._users: defaultdict[Fixture, set[Fixture]] = defaultdict(set)
-        self._dead: dict[Fixture, Host] = {}
+        self._dead: dict[Fixture, Host | TrioHost] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -77,28 +80,37 @@ class FixtureSetup:
         /,  # a fixture's own arguments may have any name
         **arguments: Any,
     ) -> Any:
+        waiting = self._waiting_for(request)
         made = function(**arguments)
         if inspect.isasyncgen(made):
-            return self._set_up_generator(fixture, made, request)
-        waiting = self._assembly.waiting
-        if not self._lives_in_test(fixture):
-            made = waiting.loop.in_shared_context(made)
-        return waiting.for_fixture(made, fixture.argname)
+            return self._set_up_generator(fixture, made, request, waiting)
+        if self._lives_in_test(fixture):
+            return waiting.for_fixture(made, fixture.argname)
+        shared = waiting.shared
+        self._assembly.homes.add(fixture, request, shared.home)
+        return shared.for_shared(made, fixture.argname)
 
     def _set_up_generator(
-        self, fixture: Fixture, generator: Any, request: pytest.FixtureRequest
+        self,
+        fixture: Fixture,
+        generator: Any,
+        request: pytest.FixtureRequest,
+        waiting: Waiting | TrioWaiting,
     ) -> Any:
-        waiting, name = self._assembly.waiting, fixture.argname
-        keeper: Guest | Host
+        name = fixture.argname
+        keeper: Guest | Host | TrioHost
+        place: Waiting | TrioWaiting | SharedWaiting
         if self._lives_in_test(fixture):
-            keeper = waiting.guest(generator, name)
+            place, keeper = waiting, waiting.guest(generator, name)
         else:
-            keeper = waiting.loop.host(generator, name=name, on_crash=partial(self._bury, fixture))
-        value = waiting.for_fixture(keeper.start(), name)
+            place = waiting.shared
+            self._assembly.homes.add(fixture, request, place.home)
+            keeper = place.host(generator, name, on_crash=partial(self._bury, fixture))
+        value = place.for_fixture(keeper.start(), name)
 
         def finish() -> None:
             try:
-                waiting.for_fixture(keeper.stop(), name)
+                place.for_fixture(keeper.stop(), name)
             finally:
                 for user in self._with_users(fixture):
                     self._dead.pop(user, None)
@@ -106,7 +118,7 @@ class FixtureSetup:
         request.addfinalizer(finish)
         return value
 
-    def _bury(self, fixture: Fixture, host: Host) -> None:
+    def _bury(self, fixture: Fixture, host: Host | TrioHost) -> None:
         """Tell the tests that use a dead fixture: the running one now, later ones at set-up."""
         users = self._with_users(fixture)
         self._dead |= dict.fromkeys(users, host)
@@ -126,7 +138,13 @@ class FixtureSetup:
         return found
 
     def _lives_in_test(self, fixture: Fixture) -> bool:
-        return fixture.scope == "function" and self._assembly.waiting.is_in_test
+        return fixture.scope == "function" and self._assembly.is_in_test
+
+    def _waiting_for(self, request: pytest.FixtureRequest) -> Waiting | TrioWaiting:
+        test = pytest_private.requesting_test(request)
+        waiting = self._assembly.waiting_for(test)
+        self._running[test] = self._assembly.waiter  # which may have been chosen just now
+        return waiting
 
     def _is_for_another(self, request: pytest.FixtureRequest) -> bool:
         neighbours, test = self._assembly.neighbours, pytest_private.requesting_test(request)
@@ -153,7 +171,7 @@ class FixtureSetup:
 
 
 def _is_waiting(waiter: Waiter | None) -> bool:
-    return waiter is not None and waiter.task is not None and not waiter.task.done()
+    return waiter is not None and not waiter.is_over
 
 
 def _is_used_by(item: pytest.Item, fixture: Fixture) -> bool:

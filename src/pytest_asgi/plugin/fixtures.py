@@ -57,7 +57,7 @@ def asgi_client(request: pytest.FixtureRequest, app: Any) -> Generator[AsyncClie
         return
     if lifespan == "variables":
         assembly.lifespans.share_context(app)
-    yield from _async_client(assembly, app, state)
+    yield from _async_client(assembly, request, app, state)
 
 
 @pytest.fixture
@@ -115,15 +115,18 @@ def clock(asgi_clock: Clock | SyncClock) -> Clock | SyncClock:
 
 
 def _running_state(assembly: Assembly, request: pytest.FixtureRequest, app: Any) -> dict[str, Any]:
-    return assembly.lifespans.start(app, pytest_private.active_fixture(request, "app"))
+    fixture = pytest_private.active_fixture(request, "app")
+    return assembly.start_app(app, fixture, pytest_private.requesting_test(request))
 
 
-def _async_client(assembly: Assembly, app: Any, state: dict[str, Any]) -> Generator[AsyncClient]:
+def _async_client(
+    assembly: Assembly, request: pytest.FixtureRequest, app: Any, state: dict[str, Any]
+) -> Generator[AsyncClient]:
     from pytest_asgi.client.client import AsyncClient
 
     client = AsyncClient(app, lifespan=False, state=state)
     yield client
-    assembly.waiting.for_fixture(client.aclose(), "client")
+    assembly.waiting_for(request.node).for_fixture(client.aclose(), "client")
 
 
 def _sync_client(app: Any, state: dict[str, Any]) -> Generator[TestClient]:

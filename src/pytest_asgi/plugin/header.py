@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_asgi.plugin import stand_ins
+from pytest_asgi.plugin.asynchronous import is_async_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
 
     from pytest_asgi.plugin.assembly import Assembly
 
@@ -49,7 +50,20 @@ def before_collection(assembly: Assembly) -> list[str]:
 
 def after_collection(assembly: Assembly, items: Sequence[pytest.Item]) -> list[str]:
     """Return the lines below the number of collected tests: what only they could tell."""
-    lines = assembly.neighbours.describe(items)
+    lines = [*assembly.neighbours.describe(items), *_on_trio(assembly, items)]
     if stand_ins.is_imported() and not assembly.is_stand_in_announced:
         lines.append(_STAND_IN)
     return [f"asgi: {line}" for line in lines]
+
+
+def _on_trio(assembly: Assembly, items: Sequence[pytest.Item]) -> list[str]:
+    count = sum(
+        isinstance(item, pytest.Function)
+        and assembly.trio_choice.of(item) is True
+        and is_async_test(item)
+        and not assembly.neighbours.keeps(item)
+        for item in items
+    )
+    if count == 0:
+        return []
+    return ["1 test runs on trio" if count == 1 else f"{count} tests run on trio"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_asgi.plugin.trio.waiting import SharedWaiting
     from pytest_asgi.plugin.waiting import Waiting
 
     LivingWith = Callable[[pytest.FixtureDef[Any]], AbstractContextManager[None]]
@@ -27,36 +28,47 @@ class Lifespans:
     """Starts the lifespan of an app at its first use.
 
     Args:
-        waiting: The way to wait on the session's loop.
         living_with: Returns each a block in which what an app does lives as long as a fixture.
     """
 
-    def __init__(self, waiting: Waiting, living_with: Iterable[LivingWith]) -> None:
-        self._waiting = waiting
+    def __init__(self, living_with: Iterable[LivingWith]) -> None:
         self._living_with = tuple(living_with)
         self._started: dict[int, _Started] = {}
 
-    def start(self, app: Any, fixture: pytest.FixtureDef[Any]) -> dict[str, Any]:
+    def start(
+        self, app: Any, fixture: pytest.FixtureDef[Any], waiting: Waiting | SharedWaiting
+    ) -> dict[str, Any]:
         """Start the lifespan of `app`, unless it runs, and return its state.
 
-        A start-up that failed is not tried again: later tests get the same exception.
+        A start-up that failed is not tried again: later tests get the same exception. An app that
+        runs on another backend is shut down before: it lives on one at a time.
 
         Args:
             app: The ASGI app.
             fixture: What gave the app; the app is shut down before this is torn down.
+            waiting: The way to wait where it is to run.
         """
+        started = self._started.get(id(app))
+        if started is not None and started.home is not waiting.home:
+            self._stop(started)
         if id(app) not in self._started:
-            with self._waiting.one_at_a_time(id(app)):
+            with waiting.one_at_a_time(id(app)):
                 if id(app) not in self._started:
-                    self._start(app, fixture)
+                    self._start(app, fixture, waiting)
         return self._started[id(app)].state()
 
-    def _start(self, app: Any, fixture: pytest.FixtureDef[Any]) -> None:
+    def _start(
+        self, app: Any, fixture: pytest.FixtureDef[Any], waiting: Waiting | SharedWaiting
+    ) -> None:
         with ExitStack() as stack:
             for living_with in self._living_with:
                 stack.enter_context(living_with(fixture))
-            self._started[id(app)] = _Started(app, self._waiting)
-        fixture.addfinalizer(lambda: self._started.pop(id(app)).stop())
+            started = self._started[id(app)] = _Started(app, waiting)
+        fixture.addfinalizer(lambda: self._stop(started))
+
+    def _stop(self, started: _Started) -> None:
+        if self._started.get(id(started.app)) is started:  # else it was stopped before
+            self._started.pop(id(started.app)).stop()
 
     def share_context(self, app: Any) -> None:
         """Set, in the running test, the context variables that the lifespan of `app` has set."""
@@ -66,8 +78,9 @@ class Lifespans:
 class _Started:
     """An app that was started, or could not be."""
 
-    def __init__(self, app: Any, waiting: Waiting) -> None:
+    def __init__(self, app: Any, waiting: Waiting | SharedWaiting) -> None:
         self._waiting = waiting
+        self.home = waiting.home
         self.lifespan = Lifespan(app)
         self._failure: BaseException | None = None
         self.app = app  # keeps its `id` from being given to another object
@@ -86,5 +99,4 @@ class _Started:
             self._wait(self.lifespan.stop())
 
     def _wait(self, coroutine: Any) -> None:
-        # Not owned by the test that happens to come first.
-        self._waiting.for_fixture(self._waiting.loop.in_shared_context(coroutine), "app")
+        self._waiting.for_shared(coroutine, "app")

@@ -2,7 +2,8 @@
 
 Exactly one runner runs a test. pytest-asyncio stands aside: its tests run here, because a loop per
 test or module beside the session's loop is how objects get attached to a different loop.
-anyio's plugin, which comes with Starlette, keeps the tests that want another backend than asyncio.
+anyio's plugin, which comes with Starlette, keeps the tests that want an event loop of their own;
+pytest-trio, where somebody has installed it, those that are marked `trio`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def declare_marks(config: pytest.Config) -> None:
     if find_plugin(config.pluginmanager, ANYIO) is None:
         config.addinivalue_line("markers", "anyio: accepted; every async test runs")
     if find_plugin(config.pluginmanager, PYTEST_TRIO) is None:
-        config.addinivalue_line("markers", "trio: the test needs pytest-trio")
+        config.addinivalue_line("markers", "trio: the test runs on trio")
 
 
 def stand_aside(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -66,8 +67,9 @@ class Neighbours:
         self.has_asyncio = PYTEST_ASYNCIO in sys.modules and not manager.is_blocked("asyncio")
         self.has_trio = find_plugin(manager, PYTEST_TRIO) is not None
         self.has_loop_factories = has_implementation(manager, "pytest_asyncio_loop_factories")
-        self._anyio_auto = option_of_peer(config, "anyio_mode") == "auto"
+        self.is_anyio_auto = option_of_peer(config, "anyio_mode") == "auto"
         self._asyncio_auto = option_of_peer(config, "asyncio_mode") == "auto"
+        self.is_trio_mode = option_of_peer(config, "trio_mode") in {True, "true", "True", "1"}
 
     def describe(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say, a line each, which of the collected tests other plugins run, and why."""
@@ -84,7 +86,7 @@ class Neighbours:
             *_line(
                 undecided,
                 "with an anyio_backend fixture",
-                "run where it says: here on asyncio, by anyio's plugin otherwise",
+                "run where it says: here, or by anyio's plugin on a loop of its own",
             ),
         ]
 
@@ -113,19 +115,20 @@ class Neighbours:
         if "anyio_backend" not in item.fixturenames or item.get_closest_marker("asyncio"):
             return False
         is_marked = item.get_closest_marker("anyio") is not None
-        return is_marked or self._anyio_auto or not self._asyncio_auto
+        return is_marked or self.is_anyio_auto or not self._asyncio_auto
 
 
 def can_run(backend: object) -> bool:
-    """Tell whether a value of `anyio_backend` can run on the session's loop.
+    """Tell whether a test with a value of `anyio_backend` can run here.
 
     Values are names or pairs of a name and the backend's options; a loop of their own that the
     options ask for is anyio's to make.
     """
     if isinstance(backend, tuple):
         name, options = backend
-        return name == "asyncio" and not (options.get("use_uvloop") or options.get("loop_factory"))
-    return backend == "asyncio"
+        asks_for_loop = options.get("use_uvloop") or options.get("loop_factory")
+        return name == "trio" or (name == "asyncio" and not asks_for_loop)
+    return backend in {"asyncio", "trio"}
 
 
 def _line(count: int, kind: str, runner: str) -> list[str]:

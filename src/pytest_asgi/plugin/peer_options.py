@@ -1,4 +1,4 @@
-"""Options and hooks of pytest-asyncio and anyio, known whether or not those are there.
+"""Options and hooks of pytest-asyncio, anyio and pytest-trio, known also without those.
 
 A suite that was configured for a peer runs without it, also with `--strict-config`.
 """
@@ -15,6 +15,7 @@ _INI_KEYS = (
     "asyncio_default_fixture_loop_scope",
     "asyncio_default_test_loop_scope",
     "anyio_mode",
+    "trio_mode",
 )
 _FLAGS = {"asyncio_mode": "--asyncio-mode", "anyio_mode": "--anyio-mode"}
 _SWITCHES = {"asyncio_debug": "--asyncio-debug"}

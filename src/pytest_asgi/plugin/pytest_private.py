@@ -208,6 +208,15 @@ def requesting_test(request: pytest.FixtureRequest) -> pytest.Function:
     return request._pyfuncitem
 
 
+def visible_fixture(node: pytest.Collector, name: str) -> pytest.FixtureDef[Any] | None:
+    """Return the fixture that tests below `node` see under this name, if there is one.
+
+    Names have no public way to their definitions, least of all before the tests are made.
+    """
+    definitions = node.session._fixturemanager.getfixturedefs(name, node)
+    return definitions[-1] if definitions else None
+
+
 def has_fixture(session: pytest.Session, name: str) -> bool:
     """Tell whether any plugin or the top-most conftest defines a fixture of this name.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_asgi.plugin import leak_summary, pytest_private
+from pytest_asgi.plugin.anyio_marks import AnyioMarks
 from pytest_asgi.plugin.blocking import Blocking
 from pytest_asgi.plugin.concurrency.gate import ConcurrencyGate
 from pytest_asgi.plugin.debugging import Tracing
@@ -32,6 +33,8 @@ def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
     manager.register(assembly.query_watch, "asgi-queries")
     manager.register(SecondLoops(assembly, watch_loops(config)), "asgi-second-loops")
     manager.register(Execution(assembly), "asgi-execution")
+    if not assembly.neighbours.has_anyio:
+        manager.register(AnyioMarks(is_auto=assembly.neighbours.is_anyio_auto), "asgi-anyio-marks")
     manager.register(Blocking(assembly), "asgi-blocking")
     manager.register(TimeLimits(assembly), "asgi-time-limits")
     # A mark may ask for it too: then this process runs the test, or one of its workers does.
@@ -44,7 +47,8 @@ def register_hooks(assembly: Assembly, config: pytest.Config) -> None:
 
 def _wait_in_xunit_functions(assembly: Assembly, config: pytest.Config) -> None:
     def wait(awaitable: Awaitable[object], name: str) -> None:
-        assembly.waiting.for_fixture(awaitable, name)
+        waiting = assembly.trio if assembly.is_on_trio else assembly.waiting
+        waiting.for_fixture(awaitable, name)
 
     patches = pytest.MonkeyPatch()
     config.add_cleanup(patches.undo)

@@ -28,7 +28,8 @@ class Settings(NamedTuple):
 
     Attributes:
         app: Where the app is, as `module:name`; empty when it is to be found.
-        loop: What makes the event loop: `asyncio`, `uvloop` or `module:factory`.
+        loop: What makes the event loop: `asyncio`, `uvloop` or `module:factory`; or
+            `trio`, on which tests run then unless they are marked otherwise.
         lifespan: Whether the app's lifespan runs: `on`, `off`, or `variables` if tests are to see
             the context variables that it sets.
         rules: What happens when the app breaks a rule of ASGI: `error`, `strict`, `warn` or `off`.
@@ -115,8 +116,9 @@ _OPTIONS = (
     ),
     _Option(
         "loop",
-        "what makes the session's event loop: asyncio, uvloop or MODULE:FACTORY",
-        values=("asyncio", "uvloop"),
+        "what makes the session's event loop: asyncio, uvloop or MODULE:FACTORY; trio: async tests"
+        " run on trio",
+        values=("asyncio", "uvloop", "trio"),
         or_import_path=True,
     ),
     _Option(

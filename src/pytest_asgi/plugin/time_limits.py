@@ -83,7 +83,7 @@ class LimitedPhases:
         self._settings = assembly.settings
         self._notices = Notices(config)
         self._limit = TimeLimit(
-            lambda: assembly.session_loop,
+            lambda: assembly.watched_loop,
             tell=self._notices.tell,
             note=self._notices.note,
             find_more=partial(list_held, assembly.databases.redirect.connections),

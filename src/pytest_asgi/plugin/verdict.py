@@ -153,22 +153,14 @@ def generator_test(name: str) -> RunnerError:
     )
 
 
-def no_trio_runner(name: str) -> RunnerError:
-    """Return the error of a test that is marked for a library whose plugin is not there."""
-    return RunnerError(
-        f"{name} is marked trio and nothing is there to run it.",
-        why="pytest-asgi runs tests on asyncio; pytest-trio, which runs these, is not active.",
-        fix="Install it (pip install pytest-trio), or remove the mark.",
-    )
-
-
 def no_runner(name: str, backend: object) -> RunnerError:
     """Return the error of a test that asks for a backend which nobody here can run."""
     return RunnerError(
         f"{name} asks for the backend {backend!r} and nothing is there to run it.",
-        why="pytest-asgi runs tests on asyncio; other backends are run by anyio's pytest plugin,"
-        " which is not active.",
-        fix="Remove `-p no:anyio`, or let the `anyio_backend` fixture return 'asyncio'.",
+        why="pytest-asgi runs tests on the session's loop and on trio; those that want a loop of"
+        " their own are run by anyio's pytest plugin, which is not active.",
+        fix="Remove `-p no:anyio`; or let the `anyio_backend` fixture return 'asyncio', and set"
+        " `asgi_loop` for all tests.",
     )
 
 

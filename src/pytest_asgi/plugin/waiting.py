@@ -28,13 +28,14 @@ from pytest_asgi.runner.guests import Guest, Unwinding, canceller
 from pytest_asgi.runner.loop import Home, SessionLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
     from contextlib import AbstractContextManager
     from contextvars import Context
 
     import pytest
 
     from pytest_asgi.plugin.settings import Settings
+    from pytest_asgi.runner.host import Host
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -66,6 +67,10 @@ class Waiting:
     def for_fixture(self, awaitable: Awaitable[T], name: str) -> T:
         """Wait for the set-up or the tear-down of a fixture."""
         return self._wait_beside_test(awaitable, f"The fixture {name!r}")
+
+    def for_shared(self, coroutine: Coroutine[Any, Any, T], name: str) -> T:
+        """Wait for what outlives the running test, and is not owned by it."""
+        return self.for_fixture(self.loop.in_shared_context(coroutine), name)
 
     def for_other_tests(self, awaitable: Awaitable[T]) -> T:
         """Wait for tests that run at the same time."""
@@ -110,6 +115,26 @@ class Waiting:
     def guest(self, generator: AsyncGenerator[Any, None], name: str) -> Guest:
         """Return the keeper of an async generator that lives in the running test's task."""
         return Guest(generator, name=name, guests=self.loop.waiter.guests)
+
+    def host(
+        self,
+        generator: AsyncGenerator[Any, None],
+        name: str,
+        *,
+        on_crash: Callable[[Host], None],
+    ) -> Host:
+        """Return the keeper of an async generator that outlives the running test."""
+        return self.loop.host(generator, name=name, on_crash=on_crash)
+
+    @property
+    def home(self) -> object:
+        """What the objects that are made here belong to."""
+        return self.loop
+
+    @property
+    def shared(self) -> Waiting:
+        """The way to wait for what outlives the running test."""
+        return self
 
     def background_failures(self, name: str) -> list[BaseException]:
         """Return what has failed in the background; what was started just now may do a step.

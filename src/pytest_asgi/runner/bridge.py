@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from greenlet import getcurrent, greenlet
 
 from pytest_asgi.errors import BridgeError
-from pytest_asgi.runner.running_loop import Running, hide_running_loop, show_running_loop
+from pytest_asgi.runner.running_loop import hide_running_loop, show_running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -30,12 +30,22 @@ T = TypeVar("T")
 
 
 class Bridge:
-    """Runs synchronous code in the task that awaits it."""
+    """Runs synchronous code in the task that awaits it.
 
-    def __init__(self) -> None:
+    Args:
+        hide: Makes the thread say that nothing is running, and returns what it said before.
+        show: Makes the thread say that again.
+    """
+
+    def __init__(
+        self,
+        hide: Callable[[], Any] = hide_running_loop,
+        show: Callable[[Any], None] = show_running_loop,
+    ) -> None:
+        self.hide, self.show = hide, show
         # A new greenlet costs a new Python stack (a memory mapping, some 30 µs): keep them.
         self._idle: list[_Carrier] = []
-        self.outside: Running | None = None  # what the thread says in synchronous code
+        self.outside: Any = None  # what the thread says in synchronous code
         self._waits: list[tuple[_Carrier, Awaitable[Any]]] = []  # the latest last
 
     @types.coroutine
@@ -76,6 +86,12 @@ class Bridge:
             return carrier.wait(awaitable)
         finally:
             self._waits.remove(wait)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling code runs below `run` of this bridge."""
+        carrier = getcurrent()
+        return isinstance(carrier, _Carrier) and carrier.bridge is self
 
     def find_waits(
         self, passenger: object = None
@@ -123,13 +139,13 @@ class _Carrier(greenlet):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(self._serve)
-        self._bridge = bridge
+        self.bridge = bridge
         self.passenger: object = None
         self.is_busy = False
         self._function: Callable[[], object] | None = None
         self._value: object = None
         self._error: BaseException | None = None
-        self._hidden: Running | None = None
+        self._hidden: Any = None
 
     def begin(self, function: Callable[[], object]) -> object:
         # The parent changes with each task, and stays alive as long as that task runs.
@@ -164,14 +180,14 @@ class _Carrier(greenlet):
         return self._hidden is not None
 
     def hide(self) -> None:
-        self._hidden = hide_running_loop()
-        show_running_loop(self._bridge.outside)
+        self._hidden = self.bridge.hide()
+        self.bridge.show(self.bridge.outside)
 
     def show(self) -> None:
         if self._hidden is not None:
-            self._bridge.outside = hide_running_loop()  # synchronous code may have changed it
+            self.bridge.outside = self.bridge.hide()  # synchronous code may have changed it
             hidden, self._hidden = self._hidden, None
-            show_running_loop(hidden)
+            self.bridge.show(hidden)
 
     def _drive(self, steps: Generator[Any, Any, T]) -> T:
         answer: object = None

@@ -7,9 +7,14 @@ torn down there, so what it sets is seen by every later test, and its tokens can
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import Context, copy_context
+from typing import TYPE_CHECKING
 
 from greenlet import getcurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _UNSET = object()
 
@@ -63,6 +68,20 @@ def copy_changes(before: Context, after: Context) -> None:
 
 def _nothing() -> None:
     """Be the function that `can_enter` runs."""
+
+
+@contextmanager
+def living_in(context: Context) -> Generator[None]:
+    """Let the calling code live in `context` while the block runs, without entering it.
+
+    So a task can take its steps there while that code waits for it.
+    """
+    here, home = getcurrent(), current_context()
+    here.gr_context = context
+    try:
+        yield
+    finally:
+        here.gr_context = home
 
 
 class Visit:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_asgi.errors import FixtureError
 
 if TYPE_CHECKING:
-    from asyncio import CancelledError
     from collections.abc import AsyncGenerator
 
 __tracebackhide__ = True  # a failure ends in the user's line
@@ -40,14 +39,14 @@ async def tear_down(generator: AsyncGenerator[Any, None], name: str) -> None:
 
 
 async def unwind(
-    generator: AsyncGenerator[Any, None], name: str, cancelled: CancelledError
+    generator: AsyncGenerator[Any, None], name: str, cancelled: BaseException
 ) -> None:
     """Let `generator` see a cancellation as if the test's code stood in the place of its `yield`.
 
     Returns if the generator has caught it, as a cancel scope does whose own cancellation it is.
 
     Raises:
-        CancelledError: It is somebody else's.
+        BaseException: It is somebody else's.
         FixtureError: The generator yielded once more.
     """
     try:

@@ -14,7 +14,7 @@ from pytest_asgi.runner.generators import set_up, tear_down, unwind
 from pytest_asgi.runner.scopes import has_cancelled, holds_task_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -55,14 +55,23 @@ class Guest:
         """Whether a scope that it holds has cancelled the task."""
         return has_cancelled(self._generator)
 
+    @property
+    def holds_task_group(self) -> bool:
+        """Whether it holds a task group, which waits for its children when it is left."""
+        return holds_task_group(self._generator)
+
     def join(self, unwinding: Unwinding) -> None:
         """Let the cancellation pass through the generator when it is stopped, if it has to.
 
         It has to where the scope is held that it comes from, and where a task group would wait
         for its children instead of cancelling them. The others' tear-downs run to their end.
         """
-        if self.has_cancelled or holds_task_group(self._generator):
+        if self.has_cancelled or self.holds_task_group:
             self._unwinding = unwinding
+
+
+def _is_cancelled_error(error: BaseException) -> bool:
+    return isinstance(error, asyncio.CancelledError)
 
 
 class Unwinding:
@@ -71,16 +80,23 @@ class Unwinding:
     Args:
         cancelled: The cancellation, where the test met it.
         guests: The generators that live in the test's task.
+        is_cancellation: Tells a cancellation from another exception.
 
     Attributes:
         caught_by: The name of the fixture whose scope it came from, once that is known.
         error: What that fixture raised instead, such as TimeoutError.
     """
 
-    def __init__(self, cancelled: asyncio.CancelledError, guests: list[Guest]) -> None:
+    def __init__(
+        self,
+        cancelled: BaseException,
+        guests: Sequence[Guest],
+        is_cancellation: Callable[[BaseException], bool] = _is_cancelled_error,
+    ) -> None:
         self.caught_by: str | None = None
         self.error: BaseException | None = None
         self._cancelled = cancelled
+        self._is_cancellation = is_cancellation
         for guest in _within_cancelled_scope(guests):
             guest.join(self)
 
@@ -93,22 +109,22 @@ class Unwinding:
         """Show the cancellation to a generator; what it raises instead is raised here."""
         try:
             await unwind(generator, name, self._cancelled)
-        except asyncio.CancelledError as cancelled:
-            self._cancelled = cancelled
-            return
         except BaseException as error:
+            if self._is_cancellation(error):
+                self._cancelled = error
+                return
             self.caught_by, self.error = name, error
             raise
         self.caught_by = name
 
 
-def canceller(guests: list[Guest]) -> str | None:
+def canceller(guests: Sequence[Guest]) -> str | None:
     """Return the name of the generator with the outermost scope that has cancelled the task."""
     within = _within_cancelled_scope(guests)
     return within[0].name if within else None
 
 
-def _within_cancelled_scope(guests: list[Guest]) -> list[Guest]:
+def _within_cancelled_scope(guests: Sequence[Guest]) -> Sequence[Guest]:
     for position, guest in enumerate(guests):
         if guest.has_cancelled:
             return guests[position:]

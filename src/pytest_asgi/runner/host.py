@@ -100,7 +100,7 @@ class Host:
         except BaseException as error:  # noqa: BLE001 - raised again below
             self.crash = error
         else:
-            self.crash = _ended_early(self.name)
+            self.crash = ended_early(self.name)
         self._on_crash(self)
         raise self.crash
 
@@ -110,7 +110,8 @@ class Host:
             await self._task
 
 
-def _ended_early(name: str) -> FixtureError:
+def ended_early(name: str) -> FixtureError:
+    """Return the error of a fixture that a scope of its own has ended."""
     return FixtureError(
         f"The async fixture {name!r} ended before the tests that use it.",
         why="It holds a cancel scope or a time limit across its `yield`, and that was cancelled.",

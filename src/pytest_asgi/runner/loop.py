@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from pytest_asgi import events
 from pytest_asgi.loop_driver import LoopDriver, inside_the_loop
 from pytest_asgi.runner.background import BackgroundFailures, Owner, owner
-from pytest_asgi.runner.bridge import Bridge, is_bridged, passenger
+from pytest_asgi.runner.bridge import Bridge, passenger
 from pytest_asgi.runner.contexts import (
     can_enter,
     copy_changes,
@@ -98,7 +98,7 @@ class SessionLoop:
                 another thread, and the loop's thread waits as well.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        if is_bridged():
+        if self._bridge.is_here:
             return self._wait(awaitable)
         loop, driver = self.loop, self._driver
         if loop.is_running() and (driver.is_in_this_thread or not driver.is_taken):
@@ -123,7 +123,7 @@ class SessionLoop:
         self, function: Callable[[], T], *, context: Context, name: str
     ) -> RunningTest[T]:
         """Make the task of a test; it takes its steps whenever the loop runs."""
-        owner = context.run(_become_owner, name, context)
+        owner = context.run(become_owner, name, context)
         self.background.begin(owner)
         self._outside.crashes.clear()  # their fixtures raise them when they are torn down
         test: RunningTest[T] = RunningTest(owner)
@@ -169,7 +169,7 @@ class SessionLoop:
         """
         before = self.shared_context.copy()
         value = self.run(awaitable)
-        if is_bridged():
+        if self._bridge.is_here:
             copy_changes(before, self.shared_context)
         return value
 
@@ -379,13 +379,13 @@ class SessionLoop:
         self, function: Callable[[], T], name: str, test: RunningTest[T]
     ) -> _Outcome[T]:
         # KeyboardInterrupt and SystemExit must not pass through the loop: it would stop half-way.
-        _tell(events.TestStarted, name)
+        tell(events.TestStarted, name)
         try:
             return _Outcome(value=await self._bridge.run(function, passenger=test))
         except BaseException as error:  # noqa: BLE001 - raised again outside of the loop
             return _Outcome(error=error)
         finally:
-            _tell(events.TestFinished, name)
+            tell(events.TestFinished, name)
             self._stop_early(test.task)
 
 
@@ -412,13 +412,15 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _tell(kind: type[events.TestStarted | events.TestFinished], name: str) -> None:
+def tell(kind: type[events.TestStarted | events.TestFinished], name: str) -> None:
+    """Tell the listener of the calling code's context, if there is one, about a test."""
     listen = events.listener.get()
     if listen is not None:  # An event costs more than asking.
         listen(kind(test=name))
 
 
-def _become_owner(name: str, context: Context) -> Owner:
+def become_owner(name: str, context: Context) -> Owner:
+    """Let what happens from now on in the calling code's context be caused by a test."""
     test = Owner(name, context)
     owner.set(test)
     return test

@@ -5,8 +5,8 @@ Everything is read from the frames that are suspended, so nothing has to be kept
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pytest_asgi.asgi.exchange import Exchange
@@ -20,7 +20,7 @@ from pytest_asgi.asgi.stacks import (
 from pytest_asgi.asgi.websocket import WebSocketExchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
 # Where the primitives are, in whose methods a task waits.
@@ -31,37 +31,39 @@ class Snapshot:
     """The waits of a test, as lines.
 
     Args:
-        task: The task of the test.
+        coroutine: What the task of the test runs.
         calls: What synchronous code of the test waits for and where, the latest last.
-        is_own: Tells whether the test has started a task.
+        own: The names and coroutines of the tasks that the test has started.
+        foreign: Those of all others.
     """
 
     def __init__(
         self,
-        task: asyncio.Task[Any],
+        coroutine: Any,
         calls: Iterable[tuple[Any, FrameType | None]],
-        is_own: Callable[[asyncio.Task[Any]], bool],
+        *,
+        own: Iterable[tuple[str, Any]],
+        foreign: Iterable[tuple[str, Any]],
     ) -> None:
         self._seen: set[int] = set()
         self._exchanges: dict[Exchange | WebSocketExchange, None] = {}
         # Synchronous code that runs the loop is on this very stack.
         here = sys._getframe()  # noqa: SLF001 - documented, in spite of its name
-        *_, (awaited, caller) = [(task.get_coro(), here), *calls]
+        *_, (awaited, caller) = [(coroutine, here), *calls]
         lines = list(self._chain("the test waits:", awaited, caller))
-        others = asyncio.all_tasks(task.get_loop()) - {task}
-        for each in sorted(others, key=lambda task: (not is_own(task), task.get_name())):
-            lines += self._other(each, is_own=is_own(each))
+        for tasks, is_own in ((own, True), (foreign, False)):
+            for name, other in sorted(tasks, key=itemgetter(0)):
+                lines += self._other(name, other, is_own=is_own)
         requests = [f"in flight: {exchange.describe()}" for exchange in self._exchanges]
         self.lines = [*lines, *requests]
 
-    def _other(self, task: asyncio.Task[Any], *, is_own: bool) -> Iterator[str]:
-        coroutine = task.get_coro()
+    def _other(self, name: str, coroutine: Any, *, is_own: bool) -> Iterator[str]:
         if id(coroutine) in self._seen:  # the test, or one of its tasks, awaits it
             return
         if is_own:
-            yield from self._chain(f"its task {task.get_name()!r} waits:", coroutine)
+            yield from self._chain(f"its task {name!r} waits:", coroutine)
         elif waits_in_users_code(coroutine):
-            yield from self._chain(f"another task, {task.get_name()!r}, waits:", coroutine)
+            yield from self._chain(f"another task, {name!r}, waits:", coroutine)
 
     def _chain(self, title: str, awaited: Any, caller: FrameType | None = None) -> Iterator[str]:
         callers = [place for place in places_from_users_code(caller) if place.is_users]

@@ -6,26 +6,24 @@ an exception is raised in it. Whoever goes on all the same is told again.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_asgi.asgi.stacks import places_from_users_code, shorten
 from pytest_asgi.errors import HungTestError
 from pytest_asgi.runner.debuggers import is_debugging
-from pytest_asgi.runner.snapshot import Snapshot
 from pytest_asgi.runner.stopping import Stopped, Stopper, forget_stop
 from pytest_asgi.runner.watchdog import Phase, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_asgi.runner.loop import SessionLoop
     from pytest_asgi.runner.waiters import Waiter
+    from pytest_asgi.runner.watched_loop import WatchedLoop
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -44,7 +42,7 @@ class TimeLimit:
     """Watches the phases of tests that run in the calling thread.
 
     Args:
-        find_loop: Returns the session's loop, if anything has needed it yet.
+        find_loop: Returns the loop that the running test waits on, if anything has needed it.
         tell: Called with a text that somebody should see now, from any thread.
         note: Called with a text that is to be kept, in case the error is not reported any more.
         find_more: Returns more lines about what the test of the calling code's context has in use.
@@ -53,7 +51,7 @@ class TimeLimit:
 
     def __init__(
         self,
-        find_loop: Callable[[], SessionLoop | None],
+        find_loop: Callable[[], WatchedLoop | None],
         *,
         tell: Callable[[str], None],
         note: Callable[[str], None],
@@ -68,7 +66,7 @@ class TimeLimit:
         self._watchdog = Watchdog(self._look)
         self._stopper = Stopper(kind, self._find_error)
         self._stopped: Phase | None = None
-        self._cancelled_again: list[asyncio.Task[Any]] = []
+        self._cancelled_again: list[Waiter] = []
 
     def start(self) -> None:
         """Start to watch."""
@@ -83,7 +81,7 @@ class TimeLimit:
     def begin(self, test: str, name: str, seconds: float) -> Phase:
         """Say that a part of a test begins, and how long it may take."""
         loop = self._find_loop()
-        phase = Phase(test, name, seconds, None if loop is None else loop.waiter)
+        phase = Phase(test, name, seconds, None if loop is None else loop.waiter_of(None))
         if not is_debugging():
             self._watchdog.begin(phase)
         return phase
@@ -110,8 +108,8 @@ class TimeLimit:
         if self._stopped is not None:
             forget_stop(self._thread)
             self._stopped = None
-        for task in self._cancelled_again:
-            task.uncancel()
+        for waiter in self._cancelled_again:
+            waiter.take_back()
         self._cancelled_again.clear()
 
     def pause(self) -> None:
@@ -129,24 +127,24 @@ class TimeLimit:
             return
         turn = threading.Lock()  # of two threads the first one acts
         loop = self._find_loop()
-        if loop is not None and loop.loop.is_running():
+        if loop is not None and loop.is_running:
             self._ask_loop(loop, phase, turn)
         if turn.acquire(blocking=False) and self._watchdog.is_watching(phase):
             self._end_what_is_busy(phase)
 
-    def _ask_loop(self, loop: SessionLoop, phase: Phase, turn: threading.Lock) -> None:
+    def _ask_loop(self, loop: WatchedLoop, phase: Phase, turn: threading.Lock) -> None:
         is_answered = threading.Event()
-        waiter = phase.waiter = phase.waiter or loop.waiter
+        waiter = phase.waiter = loop.waiter_of(phase.waiter)
 
         def answer() -> None:
-            is_current = self._watchdog.is_watching(phase) and waiter.task is not None
+            is_current = self._watchdog.is_watching(phase) and not waiter.is_over
             if is_current and turn.acquire(blocking=False):
                 self._end_what_waits(loop, waiter, phase)
             is_answered.set()
 
         context = None if waiter.owner is None else waiter.owner.context
         with suppress(RuntimeError):  # the loop has been closed meanwhile
-            loop.loop.call_soon_threadsafe(answer, context=context or copy_context())
+            loop.call_soon(answer, context or copy_context())
             is_answered.wait(_PATIENCE_SECONDS)
 
     def _end_what_is_busy(self, phase: Phase) -> None:
@@ -159,7 +157,7 @@ class TimeLimit:
             self._tell(_notice(phase, lines))
             return
         loop = self._find_loop()
-        is_loop_blocked = loop is not None and loop.loop.is_running()
+        is_loop_blocked = loop is not None and loop.is_running
         phase.error = phase.error or _busy(phase, lines, is_loop_blocked=is_loop_blocked)
         if is_stuck:
             lines.append("It does not react: its innermost call does not come back to Python.")
@@ -169,15 +167,11 @@ class TimeLimit:
 
     # --- in the thread of the tests --------------------------------------------------------------
 
-    def _end_what_waits(self, loop: SessionLoop, waiter: Waiter, phase: Phase) -> None:
-        task = waiter.task
-        assert task is not None
+    def _end_what_waits(self, loop: WatchedLoop, waiter: Waiter, phase: Phase) -> None:
         if is_debugging():
             phase.restart()
             return
-        is_own = partial(loop.background.has_started, waiter.owner)
-        snapshot = Snapshot(task, loop.find_waits(waiter), is_own)
-        lines = [*snapshot.lines, *self._find_more()]
+        lines = [*loop.describe_waits(waiter), *self._find_more()]
         if phase.looks == _NOTICE:
             self._tell(_notice(phase, lines))
         elif phase.error is None:
@@ -186,16 +180,22 @@ class TimeLimit:
             waiter.cancel(phase.error)
         else:
             self._tell(_told(phase, lines))
-            if phase.looks < _NOTICE + _TOLD_AT_MOST or not _raise_where_it_waits(task):
-                task.cancel()
-                self._cancelled_again.append(task)
+            is_last = phase.looks >= _NOTICE + _TOLD_AT_MOST
+            if not is_last or not waiter.raise_where_it_waits(Stopped()):
+                waiter.cancel_again()
+                self._cancelled_again.append(waiter)
 
     def _find_error(self) -> HungTestError | None:
         """Return the error of the running phase if it is to be ended."""
         stopped, self._stopped = self._stopped, None
         if stopped is None or not self._watchdog.is_watching(stopped) or is_debugging():
             return None
-        return stopped.error
+        loop = self._find_loop()
+        if loop is None or loop.raises_safely():
+            return stopped.error
+        if stopped.waiter is not None and stopped.error is not None:
+            loop.call_soon(partial(stopped.waiter.cancel, stopped.error), copy_context())
+        return None
 
 
 def _find_stop(error: BaseException | None) -> Stopped | None:
@@ -204,15 +204,6 @@ def _find_stop(error: BaseException | None) -> Stopped | None:
         found = [_find_stop(each) for each in error.exceptions]
         return found[0] if all(found) else None
     return error if isinstance(error, Stopped) else None
-
-
-def _raise_where_it_waits(task: asyncio.Task[Any]) -> bool:
-    """Raise what is no cancellation in a task that catches those; tell whether it is possible."""
-    awaited = getattr(task, "_fut_waiter", None)  # there is no public way to it
-    if not isinstance(awaited, asyncio.Future) or isinstance(awaited, asyncio.Task):
-        return False
-    awaited.set_exception(Stopped())
-    return True
 
 
 def _notice(phase: Phase, lines: list[str]) -> str:

@@ -6,15 +6,25 @@ same time.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import asyncio
-
     from pytest_asgi.runner.background import Owner
     from pytest_asgi.runner.guests import Guest
-    from pytest_asgi.runner.host import Host
+
+
+class Died(Protocol):
+    """A host whose generator has died while its value was in use.
+
+    Attributes:
+        crash: What it died of.
+        is_crash_told: Whether a test was reported to have failed with it.
+    """
+
+    crash: BaseException | None
+    is_crash_told: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -30,14 +40,37 @@ class Waiter:
 
     owner: Owner | None = None
     task: asyncio.Task[Any] | None = None
-    crashes: list[BaseException | Host] = field(default_factory=list)
+    crashes: list[BaseException | Died] = field(default_factory=list)
     guests: list[Guest] = field(default_factory=list)
 
-    def cancel(self, cause: BaseException | Host) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can cancel it any more."""
+        return self.task is None or self.task.done()
+
+    def cancel(self, cause: BaseException | Died) -> None:
         """Cancel the task because of an exception, or because a host has died of one."""
         self.crashes.append(cause)
         if self.task is not None:
             self.task.cancel()
+
+    def cancel_again(self) -> None:
+        """Cancel the task once more, which went on all the same."""
+        assert self.task is not None
+        self.task.cancel()
+
+    def take_back(self) -> None:
+        """Take back what `cancel_again` did, as what it was for is over."""
+        assert self.task is not None
+        self.task.uncancel()
+
+    def raise_where_it_waits(self, error: BaseException) -> bool:
+        """Raise what is no cancellation in a task that catches those; tell whether it could be."""
+        awaited = getattr(self.task, "_fut_waiter", None)  # there is no public way to it
+        if not isinstance(awaited, asyncio.Future) or isinstance(awaited, asyncio.Task):
+            return False
+        awaited.set_exception(error)
+        return True
 
     def forget_crash(self, cause: BaseException) -> None:
         """Forget a cause that `cancel` was given, if nobody has taken it."""

@@ -39,6 +39,7 @@ class ConcurrencyGate:
             session.config,
             self._assembly.settings,
             self._assembly.neighbours,
+            self._assembly.trio_choice,
             self._assembly.databases,
         )
         reason = solitude.of_session()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_asgi.plugin.databases import Databases
     from pytest_asgi.plugin.neighbours import Neighbours
     from pytest_asgi.plugin.settings import Settings
+    from pytest_asgi.plugin.trio.choice import TrioChoice
 
 DISTRIBUTION = "asgi_distribution"
 """Under which name a worker of pytest-xdist is told the mode; its own option says no."""
@@ -52,6 +53,7 @@ class Solitude:
         config: The configuration of the session.
         settings: What the project has set.
         neighbours: Other plugins that run async tests.
+        trio_choice: Which tests run on trio.
         databases: The private databases of the session.
     """
 
@@ -60,11 +62,13 @@ class Solitude:
         config: pytest.Config,
         settings: Settings,
         neighbours: Neighbours,
+        trio_choice: TrioChoice,
         databases: Databases,
     ) -> None:
         self._config = config
         self._settings = settings
         self._neighbours = neighbours
+        self._trio_choice = trio_choice
         self._databases = databases
 
     def of_session(self) -> str | None:
@@ -106,6 +110,8 @@ class Solitude:
             return "another plugin runs it"
         if self._neighbours.has_anyio and "anyio_backend" in item.fixturenames:
             return "the fixture anyio_backend says where it runs"
+        if self._trio_choice.of(item) is not False:
+            return "it runs on trio"
         if item.obj is not test_function(item):
             return "hypothesis keeps its state for the thread"
         return None

@@ -101,9 +101,9 @@ def free_udp_port(free_udp_port_factory: PortFactory) -> int:
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
+def anyio_backend(pytestconfig: pytest.Config) -> str:
     """The name of the backend that tests run on."""
-    return "asyncio"
+    return "trio" if pytestconfig.stash[ASSEMBLY].settings.loop == "trio" else "asyncio"
 
 
 @pytest.fixture

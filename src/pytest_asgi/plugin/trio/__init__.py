@@ -1,0 +1,1 @@
+"""Tests on trio: which they are, and how they wait."""
