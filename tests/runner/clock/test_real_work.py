@@ -19,6 +19,7 @@ import anyio.to_thread
 import pytest
 
 from pytest_asgi import Clock
+from pytest_asgi.runner.clock.threads import ThreadsAtWork
 from tests.promises import promise
 
 # How long something real takes here: longer than anything that the clock waits for by itself, and
@@ -155,6 +156,21 @@ async def test_an_answer_of_another_process_takes_no_time_of_the_clock(
 
     assert clock.elapsed == 0
     await asyncio.sleep(_LIMIT * 1000)
+
+
+@promise("clock.real-work")
+async def test_a_thread_that_has_not_come_to_its_function_yet_is_at_work() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    # A function in C has no frame, so this thread looks like one that is being started.
+    thread = threading.Thread(target=lock.acquire)
+    thread.start()
+
+    found = ThreadsAtWork(asyncio.get_running_loop(), list).find(0)
+
+    lock.release()
+    thread.join()
+    assert found.startswith("a thread, at ")
 
 
 @promise("clock.real-work")

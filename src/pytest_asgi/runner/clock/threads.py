@@ -24,6 +24,8 @@ _ALWAYS_AT_WORK = {
     ("anyio._backends._asyncio", "run"),
     ("asyncio.unix_events", "_do_waitpid"),  # where the system cannot tell of a child's end
 }
+# Where a thread is that has been started, and has not come to its function yet.
+_STARTING = {("threading", name) for name in ("_bootstrap", "_bootstrap_inner", "run")}
 _WAITING_FOR_THE_LOOP = "pytest_asgi.loop_driver"
 _AIOSQLITE = "aiosqlite"
 
@@ -121,7 +123,7 @@ def _variables(frame: FrameType) -> dict[str, Any]:
 
 
 def _is_at_work(stack: list[FrameType]) -> bool:
-    if not _ALWAYS_AT_WORK.isdisjoint(map(_function, stack)):
+    if _function(stack[0]) in _STARTING or not _ALWAYS_AT_WORK.isdisjoint(map(_function, stack)):
         return True
     is_waiting = any(_function(frame)[0] == _WAITING_FOR_THE_LOOP for frame in stack)
     return not is_waiting and any(_place(frame).is_users for frame in stack)
