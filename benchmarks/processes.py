@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ class Child:
     """What a finished child process cost and printed."""
 
     cpu_seconds: float
+    clock_seconds: float
     output: str
 
     def must_say(self, text: str) -> None:
@@ -47,7 +49,7 @@ class Workspace:
 
         CPU time is user and system time of the child and of everything it started itself.
         """
-        before = _children_cpu_seconds()
+        begun, before = time.perf_counter(), _children_cpu_seconds()
         finished = subprocess.run(
             [sys.executable, *arguments],
             cwd=cwd or self.folder,
@@ -57,13 +59,14 @@ class Workspace:
             check=False,
         )
         cpu_seconds = _children_cpu_seconds() - before
+        clock_seconds = time.perf_counter() - begun
         if finished.returncode != status:
             raise ChildFailedError(
                 f"`python {' '.join(arguments)}` ended with status {finished.returncode}, "
                 f"expected was {status}.\n"
                 f"{_end_of(finished.stdout + finished.stderr)}"
             )
-        return Child(cpu_seconds, finished.stdout)
+        return Child(cpu_seconds, clock_seconds, finished.stdout)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN_SETTINGS}

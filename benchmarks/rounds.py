@@ -38,11 +38,14 @@ class Spread:
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
 
-def measure_interleaved(contestants: Mapping[str, Callable[[], float]], *, rounds: int) -> Samples:
+def measure_interleaved(
+    contestants: Mapping[str, Callable[[], float]], *, rounds: int, is_warm: bool = False
+) -> Samples:
     """Run `A B C C B A A B C …` and return each contestant's samples, one per round."""
-    show_progress(f"warming up {len(contestants)} contestants")
-    for measure in contestants.values():
-        measure()  # Fills caches: byte code, the file system, the libraries' own.
+    if not is_warm:
+        show_progress(f"warming up {len(contestants)} contestants")
+        for measure in contestants.values():
+            measure()  # Fills caches: byte code, the file system, the libraries' own.
     samples: Samples = {name: [] for name in contestants}
     forwards = list(contestants)
     for number in range(1, rounds + 1):
