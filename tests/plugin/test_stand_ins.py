@@ -269,9 +269,13 @@ PORTS = """
     import socket
     import pytest
 
-    def bind(port, kind):
+    def can_bind(port, kind):
         with socket.socket(type=kind) as taken:
-            taken.bind(("127.0.0.1", port))
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+        return True
 
     @pytest.mark.parametrize("prefix", {prefixes})
     @pytest.mark.parametrize("kind", ["tcp", "udp"])
@@ -281,8 +285,8 @@ PORTS = """
         port = request.getfixturevalue(f"{{prefix}}_{{kind}}_port")
         ports = {{port, *(factory() for _ in range(20))}}
         assert len(ports) >= 20
-        for port in ports:
-            bind(port, of_socket)
+        # Another program may take one of them before this one does, and hardly ever a second one.
+        assert sum(can_bind(port, of_socket) for port in ports) >= len(ports) - 1
 
     async def test_families(request):
         factory = request.getfixturevalue("free_tcp_port_factory")
