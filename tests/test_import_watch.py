@@ -78,12 +78,16 @@ def test_two_watches_of_one_module_are_both_told(module: str) -> None:
     assert type(imported.__loader__).__name__ == "SourceFileLoader"
 
 
-def test_a_watch_that_was_stopped_finds_nothing(module: str) -> None:
-    watch = ImportWatch(module, print)
-    watch.start()
-    watch.stop()
+def test_all_watches_together_are_asked_once_for_a_module(module: str) -> None:
+    before = len(sys.meta_path)
+    watches = [ImportWatch(name, print) for name in (module, "another_module", module)]
 
-    assert watch.find_spec(module, None) is None
+    for watch in watches:
+        watch.start()
+
+    assert len(sys.meta_path) <= before + 1
+    for watch in watches:
+        watch.stop()
 
 
 def test_stopping_twice_does_no_harm(module: str) -> None:

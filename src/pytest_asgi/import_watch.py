@@ -7,6 +7,7 @@ pay for importing that. Imports nothing that a run of pytest has not imported an
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class ImportWatch(MetaPathFinder):
+class ImportWatch:
     """Waits for the first import of one module.
 
     Args:
@@ -25,39 +26,65 @@ class ImportWatch(MetaPathFinder):
     """
 
     def __init__(self, module: str, when_imported: Callable[[], None]) -> None:
-        self._module = module
-        self._when_imported = when_imported
+        self.module = module
+        self.when_imported = when_imported
 
     def start(self) -> None:
         """Begin to wait."""
-        if self._module in sys.modules:
-            self._when_imported()
+        if self.module in sys.modules:
+            self.when_imported()
         else:
-            sys.meta_path.insert(0, self)
+            _finder.add(self)
 
     def stop(self) -> None:
         """Wait no more."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
+        _finder.remove(self)
+
+
+class _Finder(MetaPathFinder):
+    """Is asked by Python for every module that is imported: one for all watches, to be quick."""
+
+    def __init__(self) -> None:
+        self._watches: dict[str, list[ImportWatch]] = {}
+
+    def add(self, watch: ImportWatch) -> None:
+        self._watches.setdefault(watch.module, []).append(watch)
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def remove(self, watch: ImportWatch) -> None:
+        watches = self._watches.get(watch.module, [])
+        if watch in watches:
+            watches.remove(watch)
+        if not watches:
+            self._forget(watch.module)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
     ) -> ModuleSpec | None:
-        """Be asked by Python for every module; answer for the one that is waited for."""
-        if fullname != self._module or self not in sys.meta_path:
+        if fullname not in self._watches or self not in sys.meta_path:
             return None
-        # Only the finders behind this one: another watch in front of it is asking just now.
+        # Only the finders behind this one: those in front of it have been asked, or are asking.
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
                 # To find a module is not to import it: `exec_module` ends the waiting.
-                spec.loader = _LoaderThatTells(spec.loader, self._tell)
+                spec.loader = _LoaderThatTells(spec.loader, partial(self._tell, fullname))
                 return spec
         return None
 
-    def _tell(self) -> None:
-        self.stop()
-        self._when_imported()
+    def _tell(self, module: str) -> None:
+        for watch in self._forget(module):
+            watch.when_imported()
+
+    def _forget(self, module: str) -> list[ImportWatch]:
+        watches = self._watches.pop(module, [])
+        if not self._watches and self in sys.meta_path:
+            sys.meta_path.remove(self)
+        return watches
+
+
+_finder = _Finder()
 
 
 class _LoaderThatTells(Loader):

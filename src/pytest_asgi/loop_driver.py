@@ -13,7 +13,6 @@ import asyncio
 import sys
 import threading
 from asyncio import _get_running_loop
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -226,6 +225,8 @@ def outside_loops(function: Callable[[], T]) -> T:
     """Call `function` where no loop is running: in a thread if one is running here."""
     if _get_running_loop() is None:
         return function()
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
+
     context = copy_context()
     with ThreadPoolExecutor(1, "pytest-asgi") as executor:
         return executor.submit(context.run, function).result()

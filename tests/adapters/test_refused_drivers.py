@@ -132,7 +132,8 @@ def redirect(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(socket, "getaddrinfo", _no_lookup)
-    monkeypatch.setattr(stacks, "_NOT_USERS", (*stacks._NOT_USERS, str(tmp_path)))
+    libraries = (*stacks._libraries(), str(tmp_path))
+    monkeypatch.setattr(stacks, "_libraries", lambda: libraries)
 
     def open_store(target: Target) -> Store:
         raise AssertionError(target)

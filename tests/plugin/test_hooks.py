@@ -5,7 +5,7 @@ from __future__ import annotations
 import pluggy
 import pytest
 
-from pytest_asgi.plugin.hooks import remaining_implementations
+from pytest_asgi.plugin.hooks import RestOfHook
 
 
 class _Hooks:
@@ -49,7 +49,7 @@ def hook(plugins: list[_Plugin]) -> pluggy.HookCaller:
 def test_those_that_follow_are_asked_in_their_order_up_to_the_first_result(
     hook: pluggy.HookCaller, plugins: list[_Plugin], diary: list[_Plugin]
 ) -> None:
-    ask = remaining_implementations(hook, plugins[0])
+    ask = RestOfHook(plugins[0]).of(hook)
 
     assert ask(question="it") == "yes"
     assert diary == plugins[1:3]
@@ -58,7 +58,7 @@ def test_those_that_follow_are_asked_in_their_order_up_to_the_first_result(
 def test_there_may_be_no_result(
     hook: pluggy.HookCaller, plugins: list[_Plugin], diary: list[_Plugin]
 ) -> None:
-    ask = remaining_implementations(hook, plugins[0])
+    ask = RestOfHook(plugins[0]).of(hook)
 
     assert ask(question="something else") is None
     assert diary == plugins[1:]

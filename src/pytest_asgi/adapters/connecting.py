@@ -61,15 +61,16 @@ def register(
     opened = redirect.connections.add(
         connection, handle, target=target, store=store, address=address, place=place, loop=loop
     )
-    events.emit(
-        events.ConnectionOpened(
-            connection=opened.number,
-            driver=handle.driver,
-            asked=str(target),
-            is_private=store is not None,
-            place=place,
+    if events.is_anyone_listening():
+        events.emit(
+            events.ConnectionOpened(
+                connection=opened.number,
+                driver=handle.driver,
+                asked=str(target),
+                is_private=store is not None,
+                place=place,
+            )
         )
-    )
     return opened
 
 

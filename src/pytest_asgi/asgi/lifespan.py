@@ -138,7 +138,8 @@ class Lifespan:
         if self._rules.state is LifespanState.STARTUP_COMPLETE:
             self.is_supported = True
             self._run = runs.begin(self._app)
-            events.emit(events.LifespanStarted())
+            if events.is_anyone_listening():
+                events.emit(events.LifespanStarted())
             return
         await self._wait_for_end()
         if self._is_misunderstood and self._task.was_cancelled:
@@ -168,7 +169,8 @@ class Lifespan:
         except Exception as failure:
             run.explain(failure)
             raise
-        events.emit(events.LifespanStopped())
+        if events.is_anyone_listening():
+            events.emit(events.LifespanStopped())
 
     async def _shut_down(self) -> None:
         __tracebackhide__ = True

@@ -6,9 +6,8 @@ import asyncio
 import gc
 import inspect
 import sys
-import sysconfig
 import warnings
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _OURS = str(Path(__file__).parent.parent)
-_LIBRARIES = (_OURS, *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-_NOT_USERS = (*_LIBRARIES, "<")
 
 _WAITING = (CoroutineType, AsyncGeneratorType, GeneratorType, asyncio.Task)
 
@@ -213,4 +210,11 @@ def warn_user(text: str, category: type[Warning]) -> None:
 
 @lru_cache(maxsize=1024)
 def _is_users(file: str) -> bool:
-    return not file.startswith(_NOT_USERS)
+    return not file.startswith((*_libraries(), "<"))
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    import sysconfig  # noqa: PLC0415 - it takes a while
+
+    return (_OURS, *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})

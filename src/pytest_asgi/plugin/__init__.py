@@ -12,8 +12,8 @@ from pytest_asgi.asgi.modes import rules_mode
 from pytest_asgi.client.portal import run_coroutine
 from pytest_asgi.plugin import header, hookspecs, peer_options, stand_ins
 from pytest_asgi.plugin.assembly import ASSEMBLY, Assembly
-from pytest_asgi.plugin.databases import redirect_of
 from pytest_asgi.plugin.neighbours import declare_marks, stand_aside
+from pytest_asgi.plugin.redirection import redirect_of
 from pytest_asgi.plugin.registration import register_hooks
 from pytest_asgi.plugin.second_loops import watch_loops
 from pytest_asgi.plugin.settings import add_options

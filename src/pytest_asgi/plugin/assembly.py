@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.plugin import app_loading, discovery, pytest_private
+from pytest_asgi.plugin import discovery, pytest_private
 from pytest_asgi.plugin.asynchronous import AsyncFixtures
-from pytest_asgi.plugin.databases import Databases
 from pytest_asgi.plugin.neighbours import Neighbours
 from pytest_asgi.plugin.overrides import Overrides
-from pytest_asgi.plugin.queries import QueryWatch
 from pytest_asgi.plugin.settings import Settings, read_settings
 from pytest_asgi.plugin.trio.choice import TrioChoice, is_trio, options_of
 from pytest_asgi.plugin.trio.homes import Homes
@@ -30,8 +28,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_asgi.database.redirect import Redirect
+    from pytest_asgi.plugin.databases import Databases
     from pytest_asgi.plugin.leaks import Leaks
     from pytest_asgi.plugin.lifespans import Lifespans
+    from pytest_asgi.plugin.queries import QueryWatch
     from pytest_asgi.plugin.trio.waiting import TrioWaiting
     from pytest_asgi.plugin.waiting import Waiting
     from pytest_asgi.runner.loop import SessionLoop
@@ -52,8 +52,8 @@ class Assembly:
         homes: Where async fixtures of wider scopes live.
         async_fixtures: Which fixtures are asynchronous.
         overrides: What tests and fixtures set in `dependency_overrides`.
-        databases: The private databases that stand in for the app's.
-        query_watch: What records the statements of tests.
+        redirect: Where connections to databases go.
+        marks: The names of the marks that the collected tests have.
     """
 
     def __init__(self, config: pytest.Config, redirect: Redirect) -> None:
@@ -63,23 +63,31 @@ class Assembly:
         self.homes = Homes(lambda: self.home)
         self.async_fixtures = AsyncFixtures()
         self.overrides = Overrides()
-        self.databases = Databases(self, config.rootpath, redirect)
-        self.query_watch = QueryWatch(self.settings, self.databases)
+        self.redirect = redirect
+        self.marks: frozenset[str] = frozenset()
         self.is_stand_in_announced = False
+        self._waiting: Waiting | None = None
         self._config = config
-        self._making = threading.Lock()
+        self._making = threading.RLock()
         self.stay_at_home()
 
     def stay_at_home(self) -> None:
         """Take this thread and its context for those that tests run in."""
         self._thread, self._context = threading.get_ident(), copy_context()
 
-    @cached_property
+    @property
     def waiting(self) -> Waiting:
         """The way to wait on the session's loop."""
+        return self._waiting or self._make_waiting()
+
+    def _make_waiting(self) -> Waiting:
         from pytest_asgi.plugin.waiting import make_waiting  # noqa: PLC0415 - imports asyncio
 
-        return make_waiting(self._config, self.settings, self._thread, self._context)
+        with self._making:  # several threads of a test may come first
+            if self._waiting is None:
+                arguments = self._config, self.settings, self._thread, self._context
+                self._waiting = make_waiting(*arguments)
+        return self._waiting
 
     @cached_property
     def trio(self) -> TrioWaiting:
@@ -118,9 +126,6 @@ class Assembly:
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Wait for `coroutine` in synchronous code."""
-        if not self._has_waited:
-            with self._making:  # several threads of a test may come first
-                self.waiting  # noqa: B018 - made by asking for it
         return self.waiting.for_client(coroutine)
 
     def run_for_client(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -138,8 +143,24 @@ class Assembly:
         """The lifespans of the apps that the `client` fixture talks to."""
         from pytest_asgi.plugin.lifespans import Lifespans  # noqa: PLC0415 - imports asyncio
 
-        living_with = [self.overrides.living_with, self.databases.living_with]
-        return Lifespans([*living_with, self._beginning_for])
+        living_with = [self.overrides.living_with, self._kept_in_databases, self._beginning_for]
+        return Lifespans(living_with)
+
+    @cached_property
+    def databases(self) -> Databases:
+        """The private databases that stand in for the app's."""
+        from pytest_asgi.plugin.databases import Databases  # noqa: PLC0415 - few runs have any
+
+        databases = Databases(self, self._config.rootpath, self.redirect)
+        self._config.pluginmanager.register(databases, "asgi-databases")
+        return databases
+
+    @cached_property
+    def query_watch(self) -> QueryWatch:
+        """What records the statements of tests."""
+        from pytest_asgi.plugin.queries import QueryWatch  # noqa: PLC0415 - few runs want it
+
+        return QueryWatch(self.settings, self.redirect)
 
     @cached_property
     def leaks(self) -> Leaks:
@@ -149,6 +170,9 @@ class Assembly:
         leaks = Leaks(self.waiting, self.settings)
         leaks.register(self._config)
         return leaks
+
+    def _kept_in_databases(self, fixture: pytest.FixtureDef[Any]) -> AbstractContextManager[None]:
+        return self.databases.living_with(fixture) if self.redirect.is_on else nullcontext()
 
     def _beginning_for(self, fixture: pytest.FixtureDef[Any]) -> AbstractContextManager[None]:
         return self.leaks.living_with(fixture) if "leaks" in self.__dict__ else nullcontext()
@@ -181,6 +205,8 @@ class Assembly:
             return app
         if self.found_app is None:
             raise discovery.not_found(self._config.rootpath)
+        from pytest_asgi.plugin import app_loading  # noqa: PLC0415 - not every test has an app
+
         return app_loading.load_app(self.found_app, wait=self._wait_for_app)
 
     def _wait_for_app(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -196,7 +222,8 @@ class Assembly:
     @property
     def session_loop(self) -> SessionLoop | None:
         """What runs the session's loop, if anything has needed it yet."""
-        return self.waiting.loop if self._has_waited and self.waiting.loop.is_made else None
+        waiting = self._waiting
+        return None if waiting is None or not waiting.loop.is_made else waiting.loop
 
     @property
     def watched_loop(self) -> WatchedLoop | None:
@@ -212,18 +239,21 @@ class Assembly:
     @property
     def is_in_test(self) -> bool:
         """Whether the calling code runs in the task of a test."""
-        return self._has_waited and (self.is_on_trio or self.waiting.is_in_test)
+        waiting = self._waiting
+        return waiting is not None and (self.is_on_trio or waiting.is_in_test)
 
     @property
-    def waiter(self) -> Waiter | None:
-        """The test in whose task the calling code runs, if it does in any."""
-        if self.is_on_trio:
-            return self.trio.waiter
-        return self.waiting.loop.waiter if self.is_in_test else None
+    def is_in_coroutine(self) -> bool:
+        """Whether a coroutine of a test has called the calling code."""
+        return self._waiting is not None and self._waiting.is_in_coroutine
+
+    def waiter_for(self, item: pytest.Item) -> Waiter:
+        """Return a running test; if it needs no task, whoever waits for it."""
+        return self.trio.waiter if self.is_on_trio else self.waiting.loop.waiter_for(item.nodeid)
 
     def synchronous(self) -> AbstractContextManager[None]:
         """Return a block in which no loop seems to run."""
-        return self.waiting.synchronous() if self._has_waited else nullcontext()
+        return nullcontext() if self._waiting is None else self._waiting.synchronous()
 
     def background_failures(
         self, item: pytest.Item, *, is_last: bool = False
@@ -234,21 +264,19 @@ class Assembly:
             item: The test that is asked for.
             is_last: Whether it is over and no other will follow: what still runs is ended.
         """
-        if not self._has_waited:
+        waiting = self._waiting
+        if waiting is None:
             return []
-        failures = self.waiting.background_failures(item.name)
-        return failures + self.waiting.rest_of_background() if is_last else failures
+        failures = waiting.background_failures(item.name)
+        return failures + waiting.rest_of_background() if is_last else failures
 
     def close(self) -> None:
-        """Close the loop if there is one, and end what runs on trio."""
+        """Leave FastAPI as it was, end what runs on trio, and close the loop if there is one."""
+        self.overrides.stop()
         if self.has_trio:
             self.trio.close()
-        if self._has_waited:
-            self.waiting.loop.close()
-
-    @property
-    def _has_waited(self) -> bool:
-        return "waiting" in self.__dict__
+        if self._waiting is not None:
+            self._waiting.loop.close()
 
 
 # An annotation: as an expression, `StashKey[Assembly]` stays in a cache of `typing` for ever.

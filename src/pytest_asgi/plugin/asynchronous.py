@@ -19,7 +19,12 @@ _IS_UNITTEST = pytest.StashKey[bool]()
 
 def test_function(item: pytest.Function) -> Callable[..., Any]:
     """Return the function that the user wrote, below hypothesis if that is around it."""
-    function: Callable[..., Any] = item.obj  # asked for once: pytest looks it up each time
+    return inner_function(item.obj)
+
+
+def inner_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that hypothesis was put around, if it was; else the function itself."""
+    inner: Callable[..., Any] | None
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", None)
     return function if inner is None else inner
 
@@ -46,6 +51,8 @@ def has_async_xunit_functions(item: pytest.Function) -> bool:
 
 def is_unittest(item: pytest.Function) -> bool:
     """Tell whether `item` is a method of a `unittest.TestCase`, which runs itself."""
+    if type(item) is pytest.Function:  # pytest has a kind of its own for those
+        return False
     assert item.parent is not None
     shared = item.parent.stash  # all tests of a class have the same answer
     if _IS_UNITTEST not in shared:

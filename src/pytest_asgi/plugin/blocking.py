@@ -27,19 +27,6 @@ __tracebackhide__ = hides_our_frames
 _MILLISECONDS = 100
 
 
-class Blocking:
-    """Finds out whether a test wants to know what blocks the loop."""
-
-    def __init__(self, assembly: Assembly) -> None:
-        self._assembly = assembly
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Register the hook around tests if one of them does."""
-        if self._assembly.settings.blocking != "off" or any(map(_has_mark, session.items)):
-            manager = session.config.pluginmanager
-            manager.register(WatchedTests(self._assembly), "asgi-watched-tests")
-
-
 class WatchedTests:
     """The hook around the bodies of tests. Registered if a test wants to know."""
 
@@ -90,10 +77,6 @@ def _strictly() -> AbstractContextManager[object]:
     from pytest_asgi.adapters.blockbuster import refusing_to_block  # noqa: PLC0415 - optional
 
     return refusing_to_block()
-
-
-def _has_mark(item: pytest.Item) -> bool:
-    return any("blocking" in mark.kwargs for mark in item.iter_markers("asgi"))
 
 
 def _describe(found: Iterable[Blockage]) -> list[tuple[str, tuple[str, int, str]]]:

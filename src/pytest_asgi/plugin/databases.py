@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytest_asgi.adapters import drivers, openers
+from pytest_asgi.adapters import openers
 from pytest_asgi.database.baselines import Baselines
-from pytest_asgi.database.redirect import Redirect, current, diverted_to
+from pytest_asgi.database.redirect import current, diverted_to
 from pytest_asgi.errors import DatabaseError, IsolationError
 from pytest_asgi.plugin import pytest_private
 from pytest_asgi.plugin.held_connections import LoopOwner, close_connections, naming_what_is_held
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_asgi.database.database import SyncDatabase
+    from pytest_asgi.database.redirect import Redirect
     from pytest_asgi.database.schema import Schema
     from pytest_asgi.database.sources import Library
     from pytest_asgi.database.stores import Mark, Store
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from pytest_asgi.plugin.settings import Settings
 
 __tracebackhide__ = True  # a failure ends in the user's line
-
-_REDIRECT: pytest.StashKey[Redirect] = pytest.StashKey()
-_FIXTURES = frozenset({"asgi_db", "asgi_queries"})
 
 
 class Project(LoopOwner, Protocol):
@@ -58,7 +56,7 @@ class Project(LoopOwner, Protocol):
 
 
 class Databases:
-    """The hooks around tests and fixtures that use databases.
+    """Opens them, and knows what each test has of its own.
 
     Attributes:
         redirect: Where the drivers' connections go.
@@ -78,7 +76,6 @@ class Databases:
         self._started_for: pytest.Item | None = None
         redirect.open_store = self._open
         redirect.allowed = tuple(settings.database_allow.split())
-        redirect.is_on = settings.isolation != "off" and bool(settings.schema or settings.database)
 
     def stores(self) -> list[Store]:
         """Return the stores that are open, the main one first."""
@@ -130,21 +127,12 @@ class Databases:
 
         return Models()
 
-    def describe(self) -> str:
-        """Return what the header says."""
-        settings = self._project.settings
-        if settings.isolation == "off":
-            return "database off"
-        what = settings.database.partition("://")[0] or (settings.schema and "the app's own")
-        return f"database {what}, {settings.isolation}" if what else "database none"
-
     # --- a session ------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Switch the redirection on if a test asks for a database."""
-        if self._project.settings.isolation != "off" and any(map(_wants_database, session.items)):
-            self.redirect.is_on = True
+    def register_phases(self, manager: pytest.PytestPluginManager) -> None:
+        """Redirect connections from now on, and begin to be told of tests and fixtures."""
+        self.redirect.is_on = True
+        manager.register(DatabasePhases(self), "asgi-database-phases")
 
     def pytest_unconfigure(self) -> None:
         """Close everything, after the fixtures and before the loop."""
@@ -157,28 +145,6 @@ class Databases:
         self._openers.close()
 
     # --- a test ---------------------------------------------------------------------------------
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-    ) -> Generator[None, Any, Any]:
-        """Begin a test before its first fixture of its own; keep what wider ones write."""
-        if not self.redirect.is_on:
-            return (yield)
-        item = pytest_private.requesting_test(request)
-        if fixturedef.scope == "function":
-            self._begin(item)
-            return (yield)
-        if fixturedef.scope != "session":
-            self._start_lifespan(item)  # which lives longer
-        with self.living_with(fixturedef):
-            return (yield)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
-        """Begin a test before its body, if it has no such fixture."""
-        if self.redirect.is_on:
-            self._begin(item)
 
     @contextmanager
     def living_with(self, fixture: pytest.FixtureDef[Any]) -> Generator[None]:
@@ -198,12 +164,13 @@ class Databases:
         if self.stores():
             level = self._baselines.push()
 
-    def _begin(self, item: pytest.Item) -> None:
+    def begin(self, item: pytest.Item) -> None:
+        """Begin a test, if it has not begun."""
         if item in self._begun:
             return
         own = self._begun[item] = ExitStack()
         item.addfinalizer(lambda: self._end(item))
-        self._start_lifespan(item)
+        self.start_lifespan(item)
         isolation = self._isolation_of(item)
         if isolation == "clone":
             self._give_own(own, (store.fork for store in self.stores()))
@@ -237,7 +204,7 @@ class Databases:
     def _isolation_of(self, item: pytest.Item) -> str:
         return settings_of_test(item, self._project.settings).isolation
 
-    def _start_lifespan(self, item: pytest.Item) -> None:
+    def start_lifespan(self, item: pytest.Item) -> None:
         """Start the app before a fixture of the test writes: what the app writes is to stay."""
         if self._started_for is item or not isinstance(item, pytest.Function):
             return
@@ -304,24 +271,30 @@ class Databases:
         yield from openers.targets_of_engines()
 
 
-def redirect_of(config: pytest.Config) -> Redirect:
-    """Return the redirect of a run; drivers ask it from before the first conftest on."""
-    redirect = config.stash.get(_REDIRECT, None)
-    if redirect is None:
-        redirect = config.stash[_REDIRECT] = Redirect(_open_nothing)
-        redirect.scratch_folder = partial(pytest_private.temporary_folder, config)
-        config.add_cleanup(drivers.install(redirect))
-    return redirect
+class DatabasePhases:
+    """The hooks around tests and fixtures. Registered if connections are redirected."""
 
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
 
-def _open_nothing(target: Target) -> Store:
-    raise AssertionError(f"{target} was asked for before the redirect was switched on")
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """Begin a test before its first fixture of its own; keep what wider ones write."""
+        item = pytest_private.requesting_test(request)
+        if fixturedef.scope == "function":
+            self._databases.begin(item)
+            return (yield)
+        if fixturedef.scope != "session":
+            self._databases.start_lifespan(item)  # which lives longer
+        with self._databases.living_with(fixturedef):
+            return (yield)
 
-
-def _wants_database(item: pytest.Item) -> bool:
-    if not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        return True
-    return any("isolation" in mark.kwargs for mark in item.iter_markers("asgi"))
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Begin a test before its body, if it has no such fixture."""
+        self._databases.begin(item)
 
 
 def _opened_at_once(target: Target) -> IsolationError:

@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_asgi.errors import AppNotFoundError
-from pytest_asgi.plugin.module_text import read_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +101,8 @@ def _named(path: str, root: Path, source: str) -> FoundApp:
 def _from_files(root: Path) -> FoundApp | None:
     uncallable = None
     for file in _candidates(root):
+        from pytest_asgi.plugin.module_text import read_module  # noqa: PLC0415 - not every run
+
         text = read_module(file, mentioning=b"app")
         for name in _NAMES:
             if name in text.names:

@@ -17,10 +17,13 @@ from pytest_asgi.asgi.modes import rules_mode
 from pytest_asgi.plugin import pytest_private
 from pytest_asgi.plugin.asynchronous import (
     has_async_xunit_functions,
+    inner_function,
     is_async_test,
+    is_unittest,
     test_function,
 )
-from pytest_asgi.plugin.hooks import remaining_implementations
+from pytest_asgi.plugin.function_kinds import is_async_function
+from pytest_asgi.plugin.hooks import RestOfHook
 from pytest_asgi.plugin.neighbours import can_run
 from pytest_asgi.plugin.settings import settings_of_test
 from pytest_asgi.plugin.tracebacks import hides_our_frames
@@ -46,6 +49,7 @@ class Execution:
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._neighbours = assembly.neighbours
+        self._rest = RestOfHook(self)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -58,7 +62,7 @@ class Execution:
         """
         if not self._needs_loop(item):
             return None
-        run = remaining_implementations(item.config.hook.pytest_runtest_protocol, self)
+        run = self._rest.of(item.config.hook.pytest_runtest_protocol)
         assembly = self._assembly
 
         def protocol() -> object:
@@ -86,37 +90,38 @@ class Execution:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
         """Run the function of an async test to its end."""
-        if not is_async_test(pyfuncitem) or self._is_for_another(pyfuncitem):
+        function = pyfuncitem.obj
+        inner = inner_function(function)
+        if (
+            not is_async_function(inner)
+            or is_unittest(pyfuncitem)
+            or self._is_for_another(pyfuncitem)
+        ):
             return None
-        if inspect.isasyncgenfunction(test_function(pyfuncitem)):
+        if inspect.isasyncgenfunction(inner):
             raise generator_test(pyfuncitem.name)
-        if pyfuncitem.obj is not test_function(pyfuncitem):
+        if function is not inner:
             self._make_hypothesis_wait(pyfuncitem)
             return None
         arguments = pytest_private.test_arguments(pyfuncitem)
         waiting = self._assembly.waiting_for(pyfuncitem)
-        result = waiting.for_test(pyfuncitem.obj(**arguments), pyfuncitem)
+        result = waiting.for_test(function(**arguments), pyfuncitem)
         if result is not None:
             _report_result(pyfuncitem, result)
         return True
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Check the test's marks, and set what the code that they are for cannot ask for."""
-        settings = settings_of_test(item, self._assembly.settings)
-        rules_mode.set(settings.rules)
-        if settings.leaks != "off":
-            self._assembly.leaks.begin(item, settings)
-
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fail a test that passed while something it had started failed in the background."""
+        self._assembly.overrides.begin(item)
         try:
             result = yield
         except BaseException as error:
             add_background(error, self._assembly.background_failures(item))
             raise
-        raise_together("in the background", self._assembly.background_failures(item))
+        failures = self._assembly.background_failures(item)
+        if failures:
+            raise_together("in the background", failures)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -127,15 +132,19 @@ class Execution:
 
         After the last test that includes what fails because it has to end now.
         """
+        set_up = pytest_private.what_is_set_up(item.session)
         try:
-            with pytest_private.no_tear_down_lost(item.session):
-                result = yield
+            result = yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            pytest_private.tear_down_rest(item.session, set_up)
+            raise
         except Exception as error:
             if nextitem is None:
                 add_background(error, self._assembly.background_failures(item, is_last=True))
             raise
         failures = self._assembly.background_failures(item, is_last=nextitem is None)
-        raise_together("in the background", failures)
+        if failures:
+            raise_together("in the background", failures)
         return result
 
     def _needs_loop(self, item: pytest.Item) -> bool:
@@ -166,6 +175,21 @@ class Execution:
             return self._assembly.waiting_for(item).for_test(inner(*args, **kwargs), item)
 
         item.obj.hypothesis.inner_test = wait_for_example
+
+
+class CheckedMarks:
+    """The hook that reads the marks of tests. Registered if there are any, or leaks to find."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Check the test's marks, and set what the code that they are for cannot ask for."""
+        settings = settings_of_test(item, self._assembly.settings)
+        rules_mode.set(settings.rules)
+        if settings.leaks != "off":
+            self._assembly.leaks.begin(item, settings)
 
 
 def _report_result(item: pytest.Function, result: object) -> None:

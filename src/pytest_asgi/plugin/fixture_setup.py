@@ -7,10 +7,10 @@ that all tests share.
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from contextlib import contextmanager
 from functools import partial
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_asgi.runner.contexts import Visit
     from pytest_asgi.runner.guests import Guest
     from pytest_asgi.runner.host import Host
-    from pytest_asgi.runner.waiters import Waiter
 
 __tracebackhide__ = hides_our_frames
 
@@ -37,98 +36,98 @@ Fixture = pytest.FixtureDef[Any]
 
 
 class FixtureSetup:
-    """The hooks around the set-up of fixtures."""
+    """The hook around the set-up of fixtures."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._running: dict[pytest.Item, Waiter | None] = {}
         self._users: defaultdict[Fixture, set[Fixture]] = defaultdict(set)
-        self._dead: dict[Fixture, Host | TrioHost] = {}
+        self._dead = DeadFixtures()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
         self, fixturedef: Fixture, request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
         """Give pytest a synchronous function to call in place of an async one."""
-        if fixturedef.scope != "function":
+        assembly = self._assembly
+        is_for_test = fixturedef.scope == "function"
+        if is_for_test:
+            assembly.overrides.begin(pytest_private.requesting_test(request))
+        else:
             pytest_private.tell_requests(request, lambda used: self._users[used].add(fixturedef))
-        if self._assembly.async_fixtures.has(fixturedef):
-            if self._is_for_another(request):
-                return (yield)
-            function = pytest_private.bound_fixture_function(fixturedef, request)
-            set_up = partial(self._set_up, fixturedef, function, request)
-            with pytest_private.fixture_function(fixturedef, set_up):
-                return (yield)
-        with self._assembly.synchronous(), self._context_of(fixturedef, request):
+        if assembly.async_fixtures.has(fixturedef) and not self._is_for_another(request):
+            asynchronous = fixturedef.func
+            synchronous = self._make_synchronous(fixturedef, request, is_for_test=is_for_test)
+            pytest_private.replace_function(fixturedef, synchronous)
+            try:
+                if is_for_test:
+                    return (yield)
+                with assembly.overrides.living_with(fixturedef):
+                    return (yield)
+            finally:
+                pytest_private.replace_function(fixturedef, asynchronous)
+        if is_for_test and not assembly.is_in_coroutine:  # as almost all are
+            return (yield)
+        with assembly.synchronous(), self._life_of(fixturedef, request):
             return (yield)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Refuse to run a test with a fixture that died during an earlier one."""
-        self._running = {each: who for each, who in self._running.items() if _is_waiting(who)}
-        self._running[item] = self._assembly.waiter
-        for fixture, host in self._dead.items():
-            if _is_used_by(item, fixture):
-                host.is_crash_told = True
-                raise dead_fixture(host.name) from host.crash
+    def _make_synchronous(
+        self, fixture: Fixture, request: pytest.FixtureRequest, *, is_for_test: bool
+    ) -> Callable[..., Any]:
+        asynchronous = pytest_private.bound_fixture_function(fixture, request)
+        assembly = self._assembly
 
-    def _set_up(
-        self,
-        fixture: Fixture,
-        function: Callable[..., Any],
-        request: pytest.FixtureRequest,
-        /,  # a fixture's own arguments may have any name
-        **arguments: Any,
-    ) -> Any:
-        waiting = self._waiting_for(request)
-        made = function(**arguments)
-        if inspect.isasyncgen(made):
-            return self._set_up_generator(fixture, made, request, waiting)
-        if self._lives_in_test(fixture):
-            return waiting.for_fixture(made, fixture.argname)
-        shared = waiting.shared
-        self._assembly.homes.add(fixture, request, shared.home)
-        return shared.for_shared(made, fixture.argname)
+        # A plain function: pytest takes several looks at it to find out what it is.
+        def set_up(**arguments: Any) -> Any:
+            waiting = assembly.waiting_for(pytest_private.requesting_test(request))
+            made = asynchronous(**arguments)
+            if is_for_test and assembly.is_in_test:
+                if isinstance(made, AsyncGeneratorType):
+                    keeper = waiting.guest(made, fixture.argname)
+                    return self._set_up_generator(fixture, request, keeper, waiting)
+                return waiting.for_fixture(made, fixture.argname)
+            shared = waiting.shared
+            assembly.homes.add(fixture, request, shared.home)
+            if isinstance(made, AsyncGeneratorType):
+                bury = partial(self._bury, fixture, request)
+                host = shared.host(made, fixture.argname, on_crash=bury)
+                return self._set_up_generator(fixture, request, host, shared)
+            return shared.for_shared(made, fixture.argname)
+
+        return set_up
 
     def _set_up_generator(
         self,
         fixture: Fixture,
-        generator: Any,
         request: pytest.FixtureRequest,
-        waiting: Waiting | TrioWaiting,
+        keeper: Guest | Host | TrioHost,
+        place: Waiting | TrioWaiting | SharedWaiting,
     ) -> Any:
         name = fixture.argname
-        keeper: Guest | Host | TrioHost
-        place: Waiting | TrioWaiting | SharedWaiting
-        if self._lives_in_test(fixture):
-            place, keeper = waiting, waiting.guest(generator, name)
-        else:
-            place = waiting.shared
-            self._assembly.homes.add(fixture, request, place.home)
-            keeper = place.host(generator, name, on_crash=partial(self._bury, fixture))
         value = place.for_fixture(keeper.start(), name)
 
         def finish() -> None:
             try:
                 place.for_fixture(keeper.stop(), name)
             finally:
-                for user in self._with_users(fixture):
-                    self._dead.pop(user, None)
+                if self._dead.hosts:
+                    self._dead.forget(self._with_users(fixture))
 
         request.addfinalizer(finish)
         return value
 
-    def _bury(self, fixture: Fixture, host: Host | TrioHost) -> None:
+    def _bury(
+        self, fixture: Fixture, request: pytest.FixtureRequest, host: Host | TrioHost
+    ) -> None:
         """Tell the tests that use a dead fixture: the running one now, later ones at set-up."""
         users = self._with_users(fixture)
-        self._dead |= dict.fromkeys(users, host)
+        self._dead.remember(users, host, request.config.pluginmanager)
         error = dead_fixture(host.name)
         error.__cause__ = host.crash
         for user in users:
             pytest_private.raise_when_requested(user, error)
-        for item, waiter in self._running.items():
+        for item in pytest_private.running_tests(request.session):
             if any(_is_used_by(item, user) for user in users):
-                (waiter or self._assembly.waiting.loop.waiter).cancel(host)
+                self._assembly.waiter_for(item).cancel(host)
 
     def _with_users(self, fixture: Fixture) -> list[Fixture]:
         """Return a fixture and all of a wider scope that use it, directly or not."""
@@ -136,15 +135,6 @@ class FixtureSetup:
         for each in found:
             found += [user for user in self._users[each] if user not in found]
         return found
-
-    def _lives_in_test(self, fixture: Fixture) -> bool:
-        return fixture.scope == "function" and self._assembly.is_in_test
-
-    def _waiting_for(self, request: pytest.FixtureRequest) -> Waiting | TrioWaiting:
-        test = pytest_private.requesting_test(request)
-        waiting = self._assembly.waiting_for(test)
-        self._running[test] = self._assembly.waiter  # which may have been chosen just now
-        return waiting
 
     def _is_for_another(self, request: pytest.FixtureRequest) -> bool:
         neighbours, test = self._assembly.neighbours, pytest_private.requesting_test(request)
@@ -155,7 +145,8 @@ class FixtureSetup:
         return neighbours.is_for_anyio(test, request.getfixturevalue("anyio_backend"))
 
     @contextmanager
-    def _context_of(self, fixture: Fixture, request: pytest.FixtureRequest) -> Generator[None]:
+    def _life_of(self, fixture: Fixture, request: pytest.FixtureRequest) -> Generator[None]:
+        """Let what a synchronous fixture sets, also at its tear-down, live as long as it does."""
         if fixture.scope == "function":
             yield
             return
@@ -164,14 +155,46 @@ class FixtureSetup:
         request.addfinalizer(stay.end)
         stay.begin()
         try:
-            yield
+            with self._assembly.overrides.living_with(fixture):
+                yield
         finally:
             stay.end()
             request.addfinalizer(stay.begin)
 
 
-def _is_waiting(waiter: Waiter | None) -> bool:
-    return waiter is not None and not waiter.is_over
+class DeadFixtures:
+    """The hook that tests with a fixture meet which died earlier. Registered when one does.
+
+    Attributes:
+        hosts: What has died, by the fixtures that cannot be used any more.
+    """
+
+    def __init__(self) -> None:
+        self.hosts: dict[Fixture, Host | TrioHost] = {}
+
+    def remember(
+        self,
+        fixtures: list[Fixture],
+        host: Host | TrioHost,
+        manager: pytest.PytestPluginManager,
+    ) -> None:
+        """Refuse tests that use one of these fixtures."""
+        self.hosts |= dict.fromkeys(fixtures, host)
+        if not manager.is_registered(self):
+            manager.register(self, "asgi-dead-fixtures")
+
+    def forget(self, fixtures: list[Fixture]) -> None:
+        """Be told that these are torn down: they can be set up anew."""
+        for fixture in fixtures:
+            self.hosts.pop(fixture, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse to run a test with a fixture that died during an earlier one."""
+        for fixture, host in self.hosts.items():
+            if _is_used_by(item, fixture):
+                host.is_crash_told = True
+                raise dead_fixture(host.name) from host.crash
 
 
 def _is_used_by(item: pytest.Item, fixture: Fixture) -> bool:

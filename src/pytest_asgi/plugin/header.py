@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_asgi.plugin.assembly import Assembly
+    from pytest_asgi.plugin.settings import Settings
 
 _ASIDE = (
     "pytest-asyncio is installed and stands aside: one loop for all tests and fixtures"
@@ -34,7 +35,7 @@ def before_collection(assembly: Assembly) -> list[str]:
     """Return the lines above the collection."""
     found, settings = assembly.found_app, assembly.settings
     app = f"app {found.path} ({found.source})" if found is not None else "app none found"
-    loop, database = f"loop {settings.loop}, one per session", assembly.databases.describe()
+    loop, database = f"loop {settings.loop}, one per session", _describe_database(settings)
     lines = [f"{app} · {loop} · lifespan {settings.lifespan} · {database}"]
     if assembly.neighbours.has_asyncio:
         lines.append(_ASIDE)
@@ -46,6 +47,13 @@ def before_collection(assembly: Assembly) -> list[str]:
         assembly.is_stand_in_announced = True
         lines.append(_STAND_IN)
     return [f"asgi: {line}" for line in lines]
+
+
+def _describe_database(settings: Settings) -> str:
+    if settings.isolation == "off":
+        return "database off"
+    what = settings.database.partition("://")[0] or (settings.schema and "the app's own")
+    return f"database {what}, {settings.isolation}" if what else "database none"
 
 
 def after_collection(assembly: Assembly, items: Sequence[pytest.Item]) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import _pytest.python
@@ -19,7 +18,7 @@ from pytest_asgi.plugin.function_kinds import is_async_function
 
 if TYPE_CHECKING:
     from bdb import Bdb
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -122,21 +121,24 @@ def bound_fixture_function(
     return resolve_fixture_function(definition, request)
 
 
-@contextmanager
-def fixture_function(
-    definition: pytest.FixtureDef[Any], function: Callable[..., Any]
-) -> Generator[None]:
-    """Let `definition` call `function` while the block runs.
+def replace_function(definition: pytest.FixtureDef[Any], function: Callable[..., Any]) -> None:
+    """Let `definition` call `function`.
 
     `FixtureDef.func` is public to read; pytest refuses to call an async function, and wrapping
     the function is how pytest-asyncio and anyio answer that too.
     """
-    original = definition.func
     definition.func = function  # type: ignore[misc]  # declared Final
-    try:
-        yield
-    finally:
-        definition.func = original  # type: ignore[misc]
+
+
+def running_tests(session: pytest.Session) -> list[pytest.Item]:
+    """Return the tests that have been set up and not been torn down, or are just being that.
+
+    There is one, unless tests run at the same time. No hook tells of all of them.
+    """
+    state = session._setupstate
+    branches: dict[object, dict[Any, Any]] = getattr(state, "branches", {})  # of tests at one time
+    stacks = [state.stack, *branches.values()]
+    return [node for stack in stacks for node in stack if isinstance(node, pytest.Item)]
 
 
 def tear_down_fixtures(item: pytest.Item) -> list[BaseException]:
@@ -147,6 +149,19 @@ def tear_down_fixtures(item: pytest.Item) -> list[BaseException]:
     """
     finalizers, _ = item.session._setupstate.stack[item]
     return _run(finalizers, until=1)  # the first one is the item's own tear-down
+
+
+def add_last_finalizer(item: pytest.Item, finalizer: Callable[[], object]) -> bool:
+    """Let `finalizer` be called after all others of a test, if it runs; tell whether it does.
+
+    `addfinalizer` is public, but what is added last is called first.
+    """
+    stack = item.session._setupstate.stack
+    if item not in stack:
+        return False
+    finalizers, _ = stack[item]
+    finalizers.insert(1, finalizer)  # the first one is the item's own tear-down
+    return True
 
 
 def tear_down_everything(session: pytest.Session) -> list[BaseException]:
@@ -163,21 +178,24 @@ def tear_down_everything(session: pytest.Session) -> list[BaseException]:
     return errors
 
 
-@contextmanager
-def no_tear_down_lost(session: pytest.Session) -> Generator[None]:
-    """Run, when an interrupt breaks off pytest's tear-down, what is left of the current node's.
+def what_is_set_up(session: pytest.Session) -> dict[Any, Any]:
+    """Return what `tear_down_rest` is to be given when a tear-down was interrupted."""
+    return session._setupstate.stack.copy()
+
+
+def tear_down_rest(session: pytest.Session, set_up: dict[Any, Any]) -> None:
+    """Run, when an interrupt has broken off pytest's tear-down, what is left of its node's.
 
     pytest takes a node off its stack before it tears it down, and stops at an interrupt.
+
+    Args:
+        session: The session.
+        set_up: What was set up before.
     """
-    stack = session._setupstate.stack.copy()
-    try:
-        yield
-    except (KeyboardInterrupt, pytest.exit.Exception):
-        for node in reversed(stack):
-            if node not in session._setupstate.stack:
-                finalizers, _ = stack[node]
-                _run(finalizers)
-        raise
+    for node in reversed(set_up):
+        if node not in session._setupstate.stack:
+            finalizers, _ = set_up[node]
+            _run(finalizers)
 
 
 def _run(finalizers: list[Callable[[], object]], *, until: int = 0) -> list[BaseException]:

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pytest_asgi.errors import VerificationError
+from pytest_asgi.plugin import query_summary
 from pytest_asgi.plugin.settings import settings_of_test
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_asgi.database.queries import RecordedQueries
-    from pytest_asgi.plugin.databases import Databases
+    from pytest_asgi.database.redirect import Redirect
     from pytest_asgi.plugin.settings import Settings
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
 _LEAST = 3  # times
-_SHOWN = 10  # lines
-_FOUND = "asgi_n_plus_one"  # an attribute of reports: workers send it home
+_NAME = "asgi-queries"
 
 
 class _Watch(NamedTuple):
@@ -39,19 +39,23 @@ _WATCH: pytest.StashKey[_Watch] = pytest.StashKey()
 
 
 class QueryWatch:
-    """The hooks around tests whose statements are recorded."""
+    """The hooks around tests whose statements are recorded. Registered if there are any."""
 
-    def __init__(self, settings: Settings, databases: Databases) -> None:
+    def __init__(self, settings: Settings, redirect: Redirect) -> None:
         self._settings = settings
-        self._databases = databases
-        self._found: dict[str, list[str]] = {}
+        self._redirect = redirect
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+    def register(self, manager: pytest.PytestPluginManager) -> None:
+        """Begin to be asked."""
+        if not manager.has_plugin(_NAME):
+            manager.register(self, _NAME)
+            query_summary.register(manager)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin to listen, in the test's own context."""
-        if self._databases.redirect.is_on:
+        if self._redirect.is_on:
             self.queries_of(item)
-        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -82,32 +86,13 @@ class QueryWatch:
         report = yield
         watch = item.stash.get(_WATCH, None)
         if watch is not None and watch.mode == "warn" and report.when == "call":
-            setattr(
-                report, _FOUND, [str(each) for each in watch.queries.for_each_row(watch.least)]
-            )
+            found = [str(each) for each in watch.queries.for_each_row(watch.least)]
+            setattr(report, query_summary.FOUND, found)
         return report
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect it, also from a worker."""
-        for line in getattr(report, _FOUND, ()):
-            self._found.setdefault(line, []).append(report.nodeid)
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show it."""
-        if not self._found:
-            return
-        terminalreporter.section("one query for each row (N+1)", yellow=True)
-        for line, tests in list(self._found.items())[:_SHOWN]:
-            more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
-            terminalreporter.write_line(line)
-            terminalreporter.write_line(f"  in {tests[0]}{more}")
-        hidden = len(self._found) - _SHOWN
-        if hidden > 0:
-            terminalreporter.write_line(f"and {hidden} more")
-        terminalreporter.write_line("asgi_n_plus_one = off hides this, error lets the tests fail.")
 
     def queries_of(self, item: pytest.Item) -> RecordedQueries:
         """Return the queries of a test; they are recorded from the first call on."""
+        self.register(item.config.pluginmanager)
         if _WATCH not in item.stash:
             # These two are needed by few runs of pytest.
             from pytest_asgi.database.queries import RecordedQueries  # noqa: PLC0415

@@ -77,6 +77,11 @@ class Settings(NamedTuple):
     allow_leaks: tuple[str, ...] = ()
 
     @property
+    def names_database(self) -> bool:
+        """Whether the project has said which database the app has, or how to build it."""
+        return bool(self.schema or self.database)
+
+    @property
     def are_all_concurrent(self) -> bool:
         """Whether tests run at the same time although no mark says so."""
         return self.concurrency.isdecimal() and self.concurrency != "1"

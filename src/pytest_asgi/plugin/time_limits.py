@@ -1,7 +1,4 @@
-"""`asgi_timeout`: the hooks around the phases of tests that have a time limit.
-
-A session without such tests has none of them.
-"""
+"""`asgi_timeout`: the hooks around the phases of tests that have a time limit."""
 
 from __future__ import annotations
 
@@ -12,62 +9,18 @@ import pytest
 
 from pytest_asgi.errors import SettingsError
 from pytest_asgi.plugin.held_connections import list_held
-from pytest_asgi.plugin.notices import Notices, forget_earlier, list_files
+from pytest_asgi.plugin.notices import Notices
 from pytest_asgi.plugin.settings import settings_of_test
 from pytest_asgi.plugin.tracebacks import hides_our_frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from pytest_asgi.plugin.assembly import Assembly
 
 __tracebackhide__ = hides_our_frames
 
 _SECONDS: pytest.StashKey[float] = pytest.StashKey()
-
-
-class TimeLimits:
-    """Finds out whether a test has a time limit, and tells at the end what was found.
-
-    With pytest-xdist the tests run in other processes, and their files are told of here.
-    """
-
-    def __init__(self, assembly: Assembly) -> None:
-        self._assembly = assembly
-        self._crashed: list[str] = []
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Forget what an earlier run has written."""
-        forget_earlier(session.config)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Register the hooks around tests if one of them has a limit."""
-        settings = self._assembly.settings
-        if settings.timeout != "off" or any(map(_has_mark, session.items)):
-            session.config.pluginmanager.register(
-                LimitedPhases(self._assembly, session.config), "asgi-limited-phases"
-            )
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object, error: object) -> None:
-        """Remember the name of a worker that has died."""
-        if error:
-            self._crashed.append(str(getattr(getattr(node, "gateway", None), "id", "")))
-
-    def pytest_terminal_summary(
-        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
-    ) -> None:
-        """Name the files, and show those of processes that could not report any more."""
-        files = list_files(config)
-        if not files:
-            return
-        terminalreporter.section("slow and hung tests", yellow=True)
-        for path in files:
-            terminalreporter.write_line(f"{_relative(path)}")
-            if any(path.stem.endswith(f"-{name}") for name in self._crashed):
-                terminalreporter.write_line(path.read_text(encoding="utf-8").rstrip())
 
 
 class LimitedPhases:
@@ -86,7 +39,7 @@ class LimitedPhases:
             lambda: assembly.watched_loop,
             tell=self._notices.tell,
             note=self._notices.note,
-            find_more=partial(list_held, assembly.databases.redirect.connections),
+            find_more=partial(list_held, assembly.redirect.connections),
             kind=StoppedOutcome,
         )
         self._limit.start()
@@ -143,12 +96,3 @@ class LimitedPhases:
         except SettingsError:  # raised once more, where marks are checked
             return 0
         return 0 if timeout == "off" else float(timeout)
-
-
-def _has_mark(item: pytest.Item) -> bool:
-    return any("timeout" in mark.kwargs for mark in item.iter_markers("asgi"))
-
-
-def _relative(path: Path) -> Path:
-    here = path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

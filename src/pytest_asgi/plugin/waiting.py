@@ -22,7 +22,7 @@ from pytest_asgi.plugin.verdict import (
     only_outcome,
     raise_together,
 )
-from pytest_asgi.runner.bridge import is_bridged, synchronous
+from pytest_asgi.runner.bridge import is_bridged, is_in_coroutine, synchronous
 from pytest_asgi.runner.contexts import Visit
 from pytest_asgi.runner.guests import Guest, Unwinding, canceller
 from pytest_asgi.runner.loop import Home, SessionLoop
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pytest_asgi.plugin.settings import Settings
     from pytest_asgi.runner.host import Host
+    from pytest_asgi.runner.waiters import Waiter
 
 __tracebackhide__ = True  # a failure ends in the user's line
 
@@ -104,6 +105,11 @@ class Waiting:
         """Whether the calling code runs in the task of a test."""
         return is_bridged()
 
+    @property
+    def is_in_coroutine(self) -> bool:
+        """Whether a coroutine of a test has called the calling code."""
+        return is_in_coroutine()
+
     def visit_shared_context(self) -> Visit:
         """Return a visit of the calling code to the context that all tests share."""
         return Visit(self.loop.shared_context)
@@ -144,9 +150,10 @@ class Waiting:
         """
         if not self.loop.is_made:
             return []
-        is_somebody_due = is_bridged() and not self.loop.is_idle
-        crashes = self._let_others_step(name) if is_somebody_due else []
-        return [*crashes, *self.loop.background.take()]
+        if is_bridged() and not self.loop.is_idle:
+            crashes = self._let_others_step(name)
+            return [*crashes, *self.loop.background.take()]
+        return self.loop.background.take()
 
     def rest_of_background(self) -> list[BaseException]:
         """End what still runs after the last test, and return what that has raised."""
@@ -168,13 +175,15 @@ class Waiting:
         return []
 
     def _wait(self, awaitable: Awaitable[T], name: str) -> T:
+        waiter = self.loop.waiter
         try:
             value = self._wait_for_outcome(awaitable, name)
         except Exception as error:
-            add_background(error, self._missed(name))
+            add_background(error, self._missed(waiter, name))
             raise
-        for missed in self._missed(name):
-            raise missed
+        if waiter.crashes:
+            for missed in self._missed(waiter, name):
+                raise missed
         return value
 
     def _wait_beside_test(self, awaitable: Awaitable[T], name: str) -> T:
@@ -184,9 +193,9 @@ class Waiting:
             by = canceller(self.loop.waiter.guests)
             raise cancelled_test(name, by=by) from cancelled
 
-    def _missed(self, name: str) -> list[BaseException]:
+    def _missed(self, waiter: Waiter, name: str) -> list[BaseException]:
         """Return what first cancelled the code that was waited for, if that code went on."""
-        missed = self.loop.waiter.take_missed()[:1]
+        missed = waiter.take_missed()[:1]
         for cause in missed:
             cause.add_note(f"{name} was cancelled by this, and caught the cancellation.")
             if isinstance(cause, TELLING_THE_PLACE):

@@ -9,27 +9,30 @@ from __future__ import annotations
 import sys
 from asyncio import Task, all_tasks
 from contextvars import Context, ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from pytest_asgi.events import BackgroundFailed, listener
+from pytest_asgi import events
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 
-@dataclass(eq=False, slots=True)
 class Owner:
     """A test, as the cause of what happens in its context.
 
     Attributes:
-        context: The context of the test; `None` when it is over, so that it does not keep itself.
+        name: The test.
+        context: Its context; `None` when it is over, so that it does not keep itself.
+        failures: What has failed.
     """
 
-    name: str
-    context: Context | None = None
-    failures: list[BaseException] = field(default_factory=list)
+    __slots__ = ("__weakref__", "context", "failures", "name")
+
+    def __init__(self, name: str, context: Context | None = None) -> None:
+        self.name = name
+        self.context = context
+        self.failures: list[BaseException] = []
 
 
 owner: ContextVar[Owner | None] = ContextVar("pytest_asgi_owner", default=None)
@@ -97,9 +100,10 @@ class BackgroundFailures:
         exception.add_note(_note(source, starter, self.running, context))
         # Before Python 3.12 asyncio calls this outside of the context of what failed.
         context_of_test = culprit.context if culprit is not None else None
-        listen = context_of_test.get(listener) if context_of_test is not None else listener.get()
+        variable = events.listener
+        listen = variable.get() if context_of_test is None else context_of_test.get(variable)
         if listen is not None:
-            listen(BackgroundFailed(source=repr(source), exception=exception))
+            listen(events.BackgroundFailed(source=repr(source), exception=exception))
         if culprit in self._unfinished:
             culprit.failures.append(exception)
         else:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from greenlet import getcurrent, greenlet
 
 from pytest_asgi.errors import BridgeError
-from pytest_asgi.runner.running_loop import hide_running_loop, show_running_loop
+from pytest_asgi.runner.running_loop import swap_running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -33,19 +33,19 @@ class Bridge:
     """Runs synchronous code in the task that awaits it.
 
     Args:
-        hide: Makes the thread say that nothing is running, and returns what it said before.
-        show: Makes the thread say that again.
+        swap: Makes the thread say that something is running, and returns what it said before.
+
+    Attributes:
+        outside: What the thread says is running while synchronous code runs.
+        suspensions: How often a task was suspended so far.
     """
 
-    def __init__(
-        self,
-        hide: Callable[[], Any] = hide_running_loop,
-        show: Callable[[Any], None] = show_running_loop,
-    ) -> None:
-        self.hide, self.show = hide, show
+    def __init__(self, swap: Callable[[Any], Any] = swap_running_loop) -> None:
+        self.swap = swap
         # A new greenlet costs a new Python stack (a memory mapping, some 30 µs): keep them.
         self._idle: list[_Carrier] = []
-        self.outside: Any = None  # what the thread says in synchronous code
+        self.outside: Any = None
+        self.suspensions = 0
         self._waits: list[tuple[_Carrier, Awaitable[Any]]] = []  # the latest last
 
     @types.coroutine
@@ -82,9 +82,14 @@ class Bridge:
             raise _not_below_run()
         wait = carrier, awaitable
         self._waits.append(wait)
+        # Nested: a synchronous helper called by a coroutine that itself is being waited for.
+        was_hiding = carrier.is_hiding
+        carrier.show()
         try:
-            return carrier.wait(awaitable)
+            return self._drive(awaitable.__await__(), carrier.task_side)
         finally:
+            if was_hiding:
+                carrier.hide()
             self._waits.remove(wait)
 
     @property
@@ -92,6 +97,21 @@ class Bridge:
         """Whether the calling code runs below `run` of this bridge."""
         carrier = getcurrent()
         return isinstance(carrier, _Carrier) and carrier.bridge is self
+
+    def _drive(self, steps: Generator[Any, Any, T], task_side: greenlet) -> T:
+        answer: object = None
+        error: BaseException | None = None
+        while True:
+            try:
+                awaited = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            answer = error = None
+            self.suspensions += 1
+            try:
+                answer = task_side.switch(awaited)
+            except BaseException as thrown:  # noqa: BLE001 - passed on to the coroutine
+                error = thrown
 
     def find_waits(
         self, passenger: object = None
@@ -115,6 +135,12 @@ def passenger() -> Any:
     """Return what `Bridge.run`, below which the calling code runs, was given; else `None`."""
     carrier = getcurrent()
     return carrier.passenger if isinstance(carrier, _Carrier) else None
+
+
+def is_in_coroutine() -> bool:
+    """Tell whether a coroutine that a test waits for has called the calling code."""
+    carrier = getcurrent()
+    return isinstance(carrier, _Carrier) and not carrier.is_hiding
 
 
 @contextmanager
@@ -146,11 +172,12 @@ class _Carrier(greenlet):
         self._value: object = None
         self._error: BaseException | None = None
         self._hidden: Any = None
+        self.is_hiding = False
 
     def begin(self, function: Callable[[], object]) -> object:
         # The parent changes with each task, and stays alive as long as that task runs.
-        self._task_side = self.parent = getcurrent()
-        self.gr_context = self._task_side.gr_context
+        self.task_side = self.parent = getcurrent()
+        self.gr_context = self.task_side.gr_context
         self._function = function
         self.is_busy = True
         return self.switch()
@@ -165,43 +192,15 @@ class _Carrier(greenlet):
         finally:
             del error  # the traceback holds this frame: leave no cycle behind
 
-    def wait(self, awaitable: Awaitable[T]) -> T:
-        # Nested: a synchronous helper called by a coroutine that itself is being waited for.
-        was_hiding = self.is_hiding
-        self.show()
-        try:
-            return self._drive(awaitable.__await__())
-        finally:
-            if was_hiding:
-                self.hide()
-
-    @property
-    def is_hiding(self) -> bool:
-        return self._hidden is not None
-
     def hide(self) -> None:
-        self._hidden = self.bridge.hide()
-        self.bridge.show(self.bridge.outside)
+        self._hidden = self.bridge.swap(self.bridge.outside)
+        self.is_hiding = True
 
     def show(self) -> None:
-        if self._hidden is not None:
-            self.bridge.outside = self.bridge.hide()  # synchronous code may have changed it
-            hidden, self._hidden = self._hidden, None
-            self.bridge.show(hidden)
-
-    def _drive(self, steps: Generator[Any, Any, T]) -> T:
-        answer: object = None
-        error: BaseException | None = None
-        while True:
-            try:
-                awaited = steps.send(answer) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            answer = error = None
-            try:
-                answer = self._task_side.switch(awaited)
-            except BaseException as thrown:  # noqa: BLE001 - passed on to the coroutine
-                error = thrown
+        if self.is_hiding:
+            self.is_hiding = False
+            # Synchronous code may have changed what the thread says.
+            self.bridge.outside = self.bridge.swap(self._hidden)
 
     def _serve(self) -> None:
         while True:
@@ -213,7 +212,7 @@ class _Carrier(greenlet):
             self._function = None
             self.show()
             self.is_busy = False
-            self._task_side.switch()
+            self.task_side.switch()
 
 
 def _not_below_run() -> BridgeError:

@@ -22,11 +22,7 @@ from pytest_asgi.runner.contexts import (
 from pytest_asgi.runner.deadlock import DeadlockWatch
 from pytest_asgi.runner.host import Host
 from pytest_asgi.runner.interrupts import Interrupts
-from pytest_asgi.runner.running_loop import (
-    hidden_running_loop,
-    hide_running_loop,
-    show_running_loop,
-)
+from pytest_asgi.runner.running_loop import hidden_running_loop, swap_running_loop
 from pytest_asgi.runner.waiters import Waiter
 
 if TYPE_CHECKING:
@@ -68,6 +64,7 @@ class SessionLoop:
         self.background = BackgroundFailures()
         self._outside = Waiter()
         self._driven = self._outside
+        self._tests: dict[str, RunningTest[Any]] = {}
         self._interrupts = Interrupts()
         self._bridge = Bridge()
         self._deadlocks = DeadlockWatch(self._bridge.find_waits)
@@ -98,8 +95,9 @@ class SessionLoop:
                 another thread, and the loop's thread waits as well.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        if self._bridge.is_here:
-            return self._wait(awaitable)
+        return self._wait(awaitable) if self._bridge.is_here else self._run_outside(awaitable)
+
+    def _run_outside(self, awaitable: Awaitable[T]) -> T:
         loop, driver = self.loop, self._driver
         if loop.is_running() and (driver.is_in_this_thread or not driver.is_taken):
             if asyncio.iscoroutine(awaitable):
@@ -117,40 +115,53 @@ class SessionLoop:
 
     def run_test(self, function: Callable[[], T], *, context: Context, name: str) -> T:
         """Run synchronous code in a new task of its own, below which `run` suspends that task."""
-        return self.finish_test(self.start_test(function, context=context, name=name))
+        self._driver.begin(wait=True)
+        try:
+            return self._finish(self._start(function, context, name))
+        finally:
+            self._driver.end()
 
     def start_test(
         self, function: Callable[[], T], *, context: Context, name: str
     ) -> RunningTest[T]:
         """Make the task of a test; it takes its steps whenever the loop runs."""
-        owner = context.run(become_owner, name, context)
-        self.background.begin(owner)
-        self._outside.crashes.clear()  # their fixtures raise them when they are torn down
-        test: RunningTest[T] = RunningTest(owner)
-        coroutine = self._capture(function, name, test)
         if self._driver.is_in_this_thread:  # beside another test, which runs the loop
-            test.task = self.loop.create_task(coroutine, context=context, name=name)
-            return test
+            return self._start(function, context, name)
         self._driver.begin(wait=True)
         try:
-            self._driver.dismiss_root()
-            test.task = self.loop.create_task(coroutine, context=context, name=name)
+            return self._start(function, context, name)
         finally:
             self._driver.end()
-        return test
 
     def finish_test(self, test: RunningTest[T]) -> T:
         """Run the loop until a test is over; return what its function returned."""
+        self._driver.begin(wait=True)
+        try:
+            return self._finish(test)
+        finally:
+            self._driver.end()
+
+    def _start(self, function: Callable[[], T], context: Context, name: str) -> RunningTest[T]:
+        owner = context.run(become_owner, name, context)
+        self.background.begin(owner)
+        self._outside.crashes.clear()  # their fixtures raise them when they are torn down
+        self._driver.dismiss_root()
+        test: RunningTest[T] = RunningTest(owner)
+        self._tests[name] = test
+        coroutine = self._capture(function, test)
+        test.task = self.loop.create_task(coroutine, context=context, name=name)
+        return test
+
+    def _finish(self, test: RunningTest[T]) -> T:
         assert test.owner is not None
         assert test.task is not None
         self.background.running = test.owner
-        self._driver.begin(wait=True)
         try:
-            outcome: _Outcome[T] = self._drive(test, test.task, self._run_until_over)
+            self._drive(test, test.task, self._run_until_over)
         finally:
-            self._driver.end()
+            self._tests.pop(test.owner.name, None)
             self.background.end(test.owner, self.loop)
-        return outcome.unwrap()
+        return test.take_outcome()
 
     def host(
         self,
@@ -167,10 +178,12 @@ class SessionLoop:
 
         The running test, whose context is an older copy, gets them too.
         """
-        before = self.shared_context.copy()
-        value = self.run(awaitable)
-        if self._bridge.is_here:
-            copy_changes(before, self.shared_context)
+        if not self._bridge.is_here:
+            return self._run_outside(awaitable)
+        before, suspensions = self._shared_context.copy(), self._bridge.suspensions
+        value = self._wait(awaitable)
+        if self._bridge.suspensions != suspensions:  # else nobody else has had a turn
+            copy_changes(before, self._shared_context)
         return value
 
     async def in_shared_context(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -219,8 +232,7 @@ class SessionLoop:
 
         asyncio's own loops tell what is due only by a private name; of others nothing is sure.
         """
-        due = getattr(self.loop, "_ready", None)
-        return due is not None and not due
+        return self._due is not None and not self._due
 
     @cached_property
     def virtual_time(self) -> VirtualTime:
@@ -242,6 +254,10 @@ class SessionLoop:
     def waiter(self) -> Waiter:
         """The test whose code is calling; else the one that the loop is run for."""
         return passenger() or self._driven
+
+    def waiter_for(self, name: str) -> Waiter:
+        """Return the running test of this name; if it needs no task, whoever waits for it."""
+        return self._tests.get(name) or self.waiter
 
     def find_waits(self, waiter: Waiter) -> Iterator[tuple[Awaitable[Any], FrameType | None]]:
         """Yield what synchronous code of a test waits for, and where; the latest last."""
@@ -281,6 +297,7 @@ class SessionLoop:
         loop = self._runner.get_loop()
         loop.set_exception_handler(self._handle_exception)
         self._driver = LoopDriver(loop)
+        self._due = getattr(loop, "_ready", None)
         self._deadlocks.install(loop)
         if self._home.is_here:
             self._entered_context = current_context()
@@ -310,14 +327,15 @@ class SessionLoop:
         before, self._driven = self._driven, waiter
         self._interrupts.watch(task)
         self._deadlocks.begin(task)
-        self._bridge.outside = hide_running_loop()
+        self._bridge.outside = swap_running_loop(None)
         try:
             return self._run_to_the_end(task, run)
         except asyncio.CancelledError as cancelled:
             self._interrupts.raise_pending(cancelled)
             raise
         finally:
-            show_running_loop(self._bridge.outside)
+            if self._bridge.outside is not None:
+                swap_running_loop(self._bridge.outside)
             self._bridge.outside = None
             self._driven = before
             self._interrupts.watch(before.task)
@@ -346,7 +364,7 @@ class SessionLoop:
         if not task.done():
             task.add_done_callback(self._stop)
             try:
-                self.loop.run_forever()
+                self._driver.loop.run_forever()
             finally:
                 task.remove_done_callback(self._stop)
             if not task.done():
@@ -372,51 +390,48 @@ class SessionLoop:
         except KeyboardInterrupt:
             self._interrupts.forget()
             raise
-        self._interrupts.raise_pending()  # the code may have caught the cancellation
+        if self._interrupts.is_pending:  # the code may have caught the cancellation
+            self._interrupts.raise_pending()
         return value
 
-    async def _capture(
-        self, function: Callable[[], T], name: str, test: RunningTest[T]
-    ) -> _Outcome[T]:
+    async def _capture(self, function: Callable[[], T], test: RunningTest[T]) -> None:
         # KeyboardInterrupt and SystemExit must not pass through the loop: it would stop half-way.
-        tell(events.TestStarted, name)
+        assert test.owner is not None
+        if events.is_anyone_listening():
+            events.emit(events.TestStarted(test=test.owner.name))
         try:
-            return _Outcome(value=await self._bridge.run(function, passenger=test))
+            test.value = await self._bridge.run(function, passenger=test)
         except BaseException as error:  # noqa: BLE001 - raised again outside of the loop
-            return _Outcome(error=error)
+            test.error = error
         finally:
-            tell(events.TestFinished, name)
+            if events.is_anyone_listening():
+                events.emit(events.TestFinished(test=test.owner.name))
             self._stop_early(test.task)
 
 
 class RunningTest(Waiter, Generic[T]):
-    """A test that was started and may have to be finished."""
+    """A test that was started and may have to be finished.
 
+    Attributes:
+        value: What its function has returned, once that is so.
+        error: What it has raised instead.
+    """
 
-class _Outcome(Generic[T]):
-    """What a function returned or raised."""
+    value: T | None = None
+    error: BaseException | None = None
 
-    def __init__(self, *, value: T | None = None, error: BaseException | None = None) -> None:
-        self._value = value
-        self._error = error
-
-    def unwrap(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return cast("T", self._value)
+    def take_outcome(self) -> T:
+        """Return what the function has returned, or raise what it has raised."""
+        error, self.error = self.error, None  # the traceback holds this frame: leave no cycle
+        if error is not None:
+            raise error
+        return cast("T", self.value)
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def tell(kind: type[events.TestStarted | events.TestFinished], name: str) -> None:
-    """Tell the listener of the calling code's context, if there is one, about a test."""
-    listen = events.listener.get()
-    if listen is not None:  # An event costs more than asking.
-        listen(kind(test=name))
 
 
 def become_owner(name: str, context: Context) -> Owner:

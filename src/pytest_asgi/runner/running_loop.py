@@ -11,48 +11,43 @@ from __future__ import annotations
 import sys
 from asyncio import AbstractEventLoop, Task, _get_running_loop, _set_running_loop
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+# What a thread says is running: the loop, and its task where a thread has one; `None` for nothing.
+Running = tuple[AbstractEventLoop, Task[Any] | None] | None
+
 if sys.version_info >= (3, 14):
     from asyncio.tasks import _swap_current_task
 
+    def swap_running_loop(running: Running) -> Running:
+        """Make the thread say that `running` is running, and return what it said before."""
+        loop = _get_running_loop()
+        before = None if loop is None else (loop, _swap_current_task(loop, None))
+        if running is None:
+            _set_running_loop(None)
+        else:
+            _set_running_loop(running[0])
+            _swap_current_task(*running)
+        return before
 
-class Running(NamedTuple):
-    """What a thread says is running."""
+else:
 
-    loop: AbstractEventLoop
-    task: Task[Any] | None
-
-
-def hide_running_loop() -> Running | None:
-    """Make the thread say that nothing is running, and return what it said before."""
-    loop = _get_running_loop()
-    if loop is None:
-        return None
-    task: Task[Any] | None = None
-    if sys.version_info >= (3, 14):
-        task = _swap_current_task(loop, None)
-    _set_running_loop(None)
-    return Running(loop, task)
-
-
-def show_running_loop(running: Running | None) -> None:
-    """Make the thread say again what `hide_running_loop` returned."""
-    if running is None:
-        return
-    _set_running_loop(running.loop)
-    if sys.version_info >= (3, 14):
-        _swap_current_task(running.loop, running.task)
+    def swap_running_loop(running: Running) -> Running:
+        """Make the thread say that `running` is running, and return what it said before."""
+        loop = _get_running_loop()
+        _set_running_loop(None if running is None else running[0])
+        return None if loop is None else (loop, None)
 
 
 @contextmanager
 def hidden_running_loop() -> Generator[None]:
-    """Hide whatever is running while the block runs."""
-    running = hide_running_loop()
+    """Make the thread say that nothing is running while the block runs."""
+    running = swap_running_loop(None)
     try:
         yield
     finally:
-        show_running_loop(running)
+        if running is not None:
+            swap_running_loop(running)

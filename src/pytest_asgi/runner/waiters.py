@@ -7,7 +7,6 @@ same time.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ class Died(Protocol):
     is_crash_told: bool
 
 
-@dataclass(eq=False, slots=True)
 class Waiter:
     """A test, or synchronous code that is no test's.
 
@@ -38,10 +36,11 @@ class Waiter:
         guests: The async generators that live in the task, in the order of their set-up.
     """
 
-    owner: Owner | None = None
-    task: asyncio.Task[Any] | None = None
-    crashes: list[BaseException | Died] = field(default_factory=list)
-    guests: list[Guest] = field(default_factory=list)
+    def __init__(self, owner: Owner | None = None) -> None:
+        self.owner = owner
+        self.task: asyncio.Task[Any] | None = None
+        self.crashes: list[BaseException | Died] = []
+        self.guests: list[Guest] = []
 
     @property
     def is_over(self) -> bool:

@@ -38,20 +38,24 @@ def leave() -> Presence:
 
 
 def come_back(presence: Presence | None) -> None:
-    """Give back to the thread what `leave` or `leave_run` returned."""
+    """Give back to the thread what `leave` returned."""
     if presence is not None:
         show_running_trio(presence.running)
         sys.set_asyncgen_hooks(*presence.hooks)  # type: ignore[arg-type]  # as they were
         _swap_wakeup(presence.wakeup)
 
 
-def leave_run() -> Presence | None:
-    """Do what `leave` does if a run of trio tells the thread anything; else nothing."""
-    presence = leave()
-    if presence.running is not None:
-        return presence
+def swap_run(presence: Presence | None) -> Presence | None:
+    """Give back what this returned, in the place of what a run tells the thread; return that.
+
+    Returns:
+        What `leave` returns; `None` if no run tells the thread anything, and then nothing is gone.
+    """
+    before = leave()
+    if before.running is None:
+        come_back(before)
     come_back(presence)
-    return None
+    return None if before.running is None else before
 
 
 def _swap_wakeup(descriptor: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trio.testing import MockClock
 
 from pytest_asgi.adapters.trio.cancellation import Ended
-from pytest_asgi.adapters.trio.presence import come_back, leave_run
+from pytest_asgi.adapters.trio.presence import swap_run
 from pytest_asgi.adapters.trio.run import TrioRun
 from pytest_asgi.adapters.trio.task import PatientTask
 from pytest_asgi.runner.bridge import Bridge
@@ -93,7 +93,7 @@ class TrioRuns:
     """The runs of trio of a session: one for each set of options."""
 
     def __init__(self) -> None:
-        self._bridge = Bridge(leave_run, come_back)
+        self._bridge = Bridge(swap_run)
         self._runs: list[tuple[dict[str, Any], TrioRun]] = []
 
     def begin_test(

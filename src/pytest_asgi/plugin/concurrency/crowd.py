@@ -105,8 +105,8 @@ class Crowd:
         items: list[Any] = [item, *others]
         if len(items) == 1:
             return None
-        databases = self._assembly.databases
-        if databases.redirect.is_on and not databases.has_main_store():
+        redirect = self._assembly.redirect
+        if redirect.is_on and not self._assembly.databases.has_main_store():
             return None  # the first test alone shows what there is to be cloned
         loop = self._assembly.waiting.loop
         loop.background.tell_tasks_apart(loop.loop)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asgi.plugin.concurrency.solitude import DISTRIBUTION, Solitude
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_asgi.plugin.assembly import Assembly
+    from pytest_asgi.plugin.survey import Survey
 
 
 class ConcurrencyGate:
@@ -28,19 +27,22 @@ class ConcurrencyGate:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of pytest-xdist how tests are distributed."""
+        from pytest_asgi.plugin.concurrency.solitude import DISTRIBUTION  # noqa: PLC0415
+
         node.workerinput[DISTRIBUTION] = node.config.getoption("dist")
 
-    @pytest.hookimpl(tryfirst=True)  # before the terminal says what was collected
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def let_in(self, session: pytest.Session, asked: Survey) -> None:
         """Let tests run at the same time if the project wants that."""
-        if not self._is_wanted(session.items):
+        if not self._is_wanted(session.items, asked):
             return
+        from pytest_asgi.plugin.concurrency.solitude import Solitude  # noqa: PLC0415 - rarely needed
+
         solitude = Solitude(
             session.config,
             self._assembly.settings,
             self._assembly.neighbours,
             self._assembly.trio_choice,
-            self._assembly.databases,
+            self._assembly.redirect,
         )
         reason = solitude.of_session()
         if reason is not None:
@@ -58,11 +60,13 @@ class ConcurrencyGate:
         """Say how many tests run at the same time, and why the others do not."""
         return [f"asgi: {line}" for line in self._lines]
 
-    def _is_wanted(self, items: list[pytest.Item]) -> bool:
+    def _is_wanted(self, items: list[pytest.Item], asked: Survey) -> bool:
         settings = self._assembly.settings
         if settings.concurrency == "off":
             return False
-        return settings.are_all_concurrent or any(map(_is_marked, _with_parents(items)))
+        return settings.are_all_concurrent or (
+            "concurrent" in asked.options and any(map(_is_marked, items))
+        )
 
     def _describe(self, alone: dict[pytest.Item, str | None], *, is_long: bool) -> Iterator[str]:
         reasons = {item: reason for item, reason in alone.items() if reason is not None}
@@ -75,16 +79,5 @@ class ConcurrencyGate:
             yield f"{count} alone: {reason}"
 
 
-def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
-    return any(mark.kwargs.get("concurrent") for mark in node.own_markers if mark.name == "asgi")
-
-
-def _with_parents(items: list[pytest.Item]) -> Iterator[Any]:
-    """Yield each test, class, module and so on, once: every run pays for this."""
-    seen = set[object]()
-    for item in items:
-        node: Any = item
-        while node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            node = node.parent
+def _is_marked(item: pytest.Item) -> bool:
+    return any(mark.kwargs.get("concurrent") for mark in item.iter_markers("asgi"))

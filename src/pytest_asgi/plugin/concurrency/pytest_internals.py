@@ -107,31 +107,35 @@ def given_to_worker(config: pytest.Config) -> tuple[list[int], bool] | None:
 
 
 class SharedSetupState(SetupState):
-    """What is set up: one stack for each running test, of which all but the test is shared."""
+    """What is set up: one stack for each running test, of which all but the test is shared.
+
+    Attributes:
+        branches: The stacks of tests that run beside others.
+    """
 
     def __init__(self, trunk: Stack) -> None:
         self._trunk = trunk
-        self._branches: dict[object, Stack] = {}
+        self.branches: dict[object, Stack] = {}
 
     @property
     def stack(self) -> Stack:  # type: ignore[override]  # an attribute there, but never set
         """The stack as the calling test sees it."""
-        return self._branches.get(passenger(), self._trunk)
+        return self.branches.get(passenger(), self._trunk)
 
     @property
     def is_shared(self) -> bool:
         """Whether the calling test runs beside others."""
-        return passenger() in self._branches
+        return passenger() in self.branches
 
     @contextmanager
     def branch(self) -> Generator[None]:
         """Let the calling test run beside others in the block."""
         test = passenger()
-        self._branches[test] = {}
+        self.branches[test] = {}
         try:
             yield
         finally:
-            del self._branches[test]
+            del self.branches[test]
 
     def setup(self, item: pytest.Item) -> None:
         """Set up a test, and before it what no other test has set up."""

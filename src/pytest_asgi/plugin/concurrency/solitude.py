@@ -18,7 +18,7 @@ from pytest_asgi.plugin.settings import settings_of_test
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_asgi.plugin.databases import Databases
+    from pytest_asgi.database.redirect import Redirect
     from pytest_asgi.plugin.neighbours import Neighbours
     from pytest_asgi.plugin.settings import Settings
     from pytest_asgi.plugin.trio.choice import TrioChoice
@@ -54,7 +54,7 @@ class Solitude:
         settings: What the project has set.
         neighbours: Other plugins that run async tests.
         trio_choice: Which tests run on trio.
-        databases: The private databases of the session.
+        redirect: Where connections to databases go.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Solitude:
         settings: Settings,
         neighbours: Neighbours,
         trio_choice: TrioChoice,
-        databases: Databases,
+        redirect: Redirect,
     ) -> None:
         self._config = config
         self._settings = settings
         self._neighbours = neighbours
         self._trio_choice = trio_choice
-        self._databases = databases
+        self._redirect = redirect
 
     def of_session(self) -> str | None:
         """Return why no test of this run may run beside another; `None` if some may."""
@@ -129,7 +129,7 @@ class Solitude:
         return None
 
     def _of_database(self, settings: Settings) -> str | None:
-        if self._databases.redirect.is_on and settings.isolation in {"restore", "transaction"}:
+        if self._redirect.is_on and settings.isolation in {"restore", "transaction"}:
             return "its database is put back after it (isolation='clone' gives it one of its own)"
         return None
 

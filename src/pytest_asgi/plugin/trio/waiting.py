@@ -27,7 +27,7 @@ from pytest_asgi.plugin.verdict import (
 )
 from pytest_asgi.runner.contexts import copy_changes, living_in, shareable_context
 from pytest_asgi.runner.guests import Unwinding, canceller
-from pytest_asgi.runner.loop import become_owner, tell
+from pytest_asgi.runner.loop import become_owner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -79,14 +79,16 @@ class TrioWaiting:
             item.nodeid, context=context, options=options, clock=own_clock
         )
         self._test.owner = become_owner(item.nodeid, context)
-        tell(events.TestStarted, item.nodeid)
+        if events.is_anyone_listening():
+            events.emit(events.TestStarted(test=item.nodeid))
 
     def end_test(self) -> None:
         """End the task of the running test, if there is one."""
         test, self._test = self._test, None
         if test is not None:
             assert test.owner is not None
-            tell(events.TestFinished, test.owner.name)
+            if events.is_anyone_listening():
+                events.emit(events.TestFinished(test=test.owner.name))
             test.end()
 
     @property

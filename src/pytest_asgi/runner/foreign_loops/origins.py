@@ -11,9 +11,8 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 from pytest_asgi.import_watch import ImportWatch
@@ -36,8 +35,7 @@ PORTAL = "anyio.from_thread.start_blocking_portal"
 _INIT = "__init__"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A line of code."""
 
     file: str
@@ -55,8 +53,7 @@ class Place:
         return f"{self.file.removeprefix(below)}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """How an event loop was made.
 
     Attributes:
