@@ -108,18 +108,19 @@ def _guarding(gate: _Gate, redirect: Redirect, original: Callable[..., Any]) -> 
 
     def connect(*args: Any, **options: Any) -> Any:
         if redirect.is_on:
+            from pytest_asgi.adapters.askers import find_asker, is_left_to_pytest_django
             from pytest_asgi.adapters.refused_targets import target_of
 
             itself = args[0] if is_method and not gate.positional else None
             named = dict(zip(gate.positional, args[is_method:], strict=False)) | options
             target = target_of(gate.kind, itself, named)
-            if target is not None and not redirect.allows(target):
-                from pytest_asgi.adapters.askers import find_asker, is_left_to_pytest_django
+            may_connect = target is None or redirect.allows(target)
+            if not may_connect and not is_left_to_pytest_django(find_asker()):
                 from pytest_asgi.database.refusals import refusal
                 from pytest_asgi.database.statements import place_of_caller
 
-                if not is_left_to_pytest_django(find_asker()):
-                    raise refusal(target, gate.package, place_of_caller())
+                assert target is not None
+                raise refusal(target, gate.package, place_of_caller())
         return original(*args, **options)
 
     return connect
