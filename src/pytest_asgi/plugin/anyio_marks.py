@@ -22,17 +22,24 @@ class AnyioMarks:
 
     def __init__(self, *, is_auto: bool) -> None:
         self._is_auto = is_auto
+        self._marked: dict[pytest.Module | pytest.Class, bool] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
     ) -> None:
         """Let a marked test use the fixture, if the project has one."""
-        if not is_async_function(obj) or not collector.istestfunction(obj, name):
+        if not is_async_function(obj) or not (self._is_auto or self._is_marked(collector, obj)):
             return
-        marks = [*getattr(obj, "pytestmark", ()), *collector.iter_markers("anyio")]
-        if not self._is_auto and not any(mark.name == "anyio" for mark in marks):
+        if not collector.istestfunction(obj, name):
             return
         backend = pytest_private.visible_fixture(collector, "anyio_backend")
         if backend is not None and backend.func.__module__ != stand_ins.__name__:
             pytest.mark.usefixtures("anyio_backend")(obj)
+
+    def _is_marked(self, collector: pytest.Module | pytest.Class, obj: object) -> bool:
+        if any(mark.name == "anyio" for mark in getattr(obj, "pytestmark", ())):
+            return True
+        if collector not in self._marked:
+            self._marked[collector] = collector.get_closest_marker("anyio") is not None
+        return self._marked[collector]

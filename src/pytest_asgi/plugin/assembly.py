@@ -53,7 +53,6 @@ class Assembly:
         async_fixtures: Which fixtures are asynchronous.
         overrides: What tests and fixtures set in `dependency_overrides`.
         redirect: Where connections to databases go.
-        marks: The names of the marks that the collected tests have.
     """
 
     def __init__(self, config: pytest.Config, redirect: Redirect) -> None:
@@ -64,7 +63,6 @@ class Assembly:
         self.async_fixtures = AsyncFixtures()
         self.overrides = Overrides()
         self.redirect = redirect
-        self.marks: frozenset[str] = frozenset()
         self.is_stand_in_announced = False
         self._waiting: Waiting | None = None
         self._config = config

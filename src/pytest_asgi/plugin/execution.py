@@ -157,6 +157,8 @@ class Execution:
         )
 
     def _is_for_another(self, item: pytest.Function) -> bool:
+        if "anyio_backend" not in item.fixturenames and not self._neighbours.has_trio:
+            return False
         if self._neighbours.keeps(item):
             return True
         backend = item.funcargs.get("anyio_backend", "asyncio")

@@ -71,7 +71,7 @@ class Registration:
         """Register what they ask for."""
         assembly, settings = self._assembly, self._assembly.settings
         manager, asked = session.config.pluginmanager, survey(session.items)
-        assembly.marks = asked.marks
+        assembly.trio_choice.look_at(asked)
         if "asgi" in asked.marks or settings.leaks != "off":
             manager.register(CheckedMarks(assembly), "asgi-checked-marks")
         if _uses_database(asked, settings):

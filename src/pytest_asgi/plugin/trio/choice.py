@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from pytest_asgi.plugin.neighbours import Neighbours
     from pytest_asgi.plugin.settings import Settings
+    from pytest_asgi.plugin.survey import Survey
 
 CLOCKS = ("autojump_clock", "mock_clock")
 """Fixtures that give the clock of the test's own run."""
@@ -25,9 +26,18 @@ class TrioChoice:
     def __init__(self, settings: Settings, neighbours: Neighbours) -> None:
         self._is_default = settings.loop == "trio" or neighbours.is_trio_mode
         self._neighbours = neighbours
+        self._is_open = True
+
+    def look_at(self, asked: Survey) -> None:
+        """Be told what the collected tests ask for: most runs have nothing to choose from."""
+        self._is_open = (
+            self._is_default or "trio" in asked.marks or "anyio_backend" in asked.fixtures
+        )
 
     def of(self, item: pytest.Function) -> bool | None:
         """Tell whether a test runs on trio; `None` if its `anyio_backend` will say so later."""
+        if not self._is_open:
+            return False
         if self._is_default or "trio" in item.keywords:
             for mark in item.iter_markers():  # the closest first
                 if mark.name in {"trio", "asyncio"}:
@@ -39,7 +49,7 @@ class TrioChoice:
 
     def is_late(self, item: pytest.Function) -> bool:
         """Tell whether the value of `anyio_backend` says where a test runs, and is not known."""
-        return "anyio_backend" in item.fixturenames and self.of(item) is None
+        return self._is_open and "anyio_backend" in item.fixturenames and self.of(item) is None
 
 
 def options_of(item: pytest.Function, backend: object = "trio") -> dict[str, Any]:
