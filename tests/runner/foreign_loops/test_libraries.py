@@ -13,7 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.runner.foreign_loops.errors import (
+    Explain,
+    failure,
     pending_future,
+    required,
     unwrapped,
 )
 
@@ -78,25 +81,35 @@ def server_port() -> Iterator[int]:
 
 def test_a_connection_of_httpx2_is_named_by_its_client(
     server_port: int,
+    session_loop: asyncio.AbstractEventLoop,
     other_loop: asyncio.AbstractEventLoop,
-    note: Callable[..., str],
+    note_of: Explain,
 ) -> None:
-    client = httpx2.AsyncClient(
-        base_url=f"http://127.0.0.1:{server_port}",
-        limits=httpx2.Limits(keepalive_expiry=None),  # a slow machine may need long
-        trust_env=False,
-    )
-    other_loop.run_until_complete(client.get("/"))
+    def use_in_both_loops() -> None:
+        client = httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{server_port}",
+            limits=httpx2.Limits(keepalive_expiry=None),  # a slow machine may need long
+            trust_env=False,
+        )
 
-    async def test() -> None:
-        await client.get("/")
+        async def test() -> None:
+            await client.get("/")
 
-    text_of_note = note(test)
+        try:
+            other_loop.run_until_complete(test())
+            session_loop.run_until_complete(test())
+        finally:
+            other_loop.run_until_complete(client.aclose())
+
+    def use_until_a_connection_is_kept() -> None:
+        for _ in range(20):  # the client may take a new one, and then nothing is wrong
+            use_in_both_loops()
+
+    text_of_note = required(note_of(failure(use_until_a_connection_is_kept)))
 
     assert "`client`, of type httpx2.AsyncClient" in text_of_note
     assert "  through   an object of type asyncio.locks.Event" in text_of_note
     assert 'await client.get("/")' in text_of_note
-    other_loop.run_until_complete(client.aclose())
 
 
 # Keeps the loop it first meets and gives a database or a collection for every attribute, as
