@@ -422,10 +422,13 @@ class RunningTest(Waiter, Generic[T]):
 
     def take_outcome(self) -> T:
         """Return what the function has returned, or raise what it has raised."""
-        error, self.error = self.error, None  # the traceback holds this frame: leave no cycle
-        if error is not None:
+        error, self.error = self.error, None
+        if error is None:
+            return cast("T", self.value)
+        try:
             raise error
-        return cast("T", self.value)
+        finally:
+            del error  # the traceback holds this frame: leave no cycle behind
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
